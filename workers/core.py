@@ -119,14 +119,10 @@ class WorkerCore:
         return self._due_ns
 
     def _chores_ns(self) -> int:
-        due_ns, service = self._registration.due_ns, self.service
-        parts = [self._changes.due_ns()]
+        due_ns, service = [self._registration.due_ns, self._changes.due_ns()], self.service
         if service is not None:
-            parts += service.writes.sync_due_ns, service.maintenance.due_ns(), self._load.due_ns
-        for part_due_ns in parts:
-            if part_due_ns < due_ns:
-                due_ns = part_due_ns
-        return due_ns
+            due_ns += service.writes.sync_due_ns, service.maintenance.due_ns(), self._load.due_ns
+        return min(due_ns)
 
     def handle(self, event: Event, now_ns: int) -> list[Effect]:
         """Handle one event. Returns the effects."""

@@ -115,8 +115,9 @@ class Driver:
         return self._session.interrupted(call, what)
 
     def _handle(self, events: Iterable[SessionEvent], now_ns: int) -> None:
+        session = self._session
         for event in events:
-            self._execute(self._session.handle(event, now_ns))
+            self._execute(session.handle(event, now_ns))
 
     def _execute(self, effects: list[SessionEffect]) -> None:
         transport = self.transport

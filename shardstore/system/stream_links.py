@@ -41,8 +41,9 @@ class Connection:
     def send(self, frames: Sequence[bytes]) -> bool:
         """Send a message. If the other side is gone or does not read, close the connection and return False."""
         try:
-            if not self.stream.send(frames):
-                self._watch()
+            if self.stream.send(frames):
+                return True
+            self._watch()
         except Gone:
             self.close()
         return not self.gone

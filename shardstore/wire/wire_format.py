@@ -70,6 +70,7 @@ _KIND = MAGIC + bytes([VERSION])
 _KIND_BYTES = len(_KIND)
 _FIELDS = struct.Struct("<3xBBBBBIIIIQQQ")
 _unpack = _FIELDS.unpack
+_new_tuple = tuple.__new__
 _WHOLE = struct.Struct("<3sBBBBBIIIIQQQ")
 _pack = _WHOLE.pack
 _REQUEST = struct.Struct("<3sBB3xIIIIQQQ")
@@ -239,8 +240,9 @@ class Header(NamedTuple):
     ) -> Header:
         """Return the header of a reply to this request."""
         op, *_, segment, epoch, _, client, sequence, store = self
-        return _new_header(
-            (op, flags, status, pressure, credits, entries, segment, epoch, duration_ms, client, sequence, store)
+        return _new_tuple(
+            Header,
+            (op, flags, status, pressure, credits, entries, segment, epoch, duration_ms, client, sequence, store),
         )
 
 
@@ -263,7 +265,7 @@ def decode_header(frame: bytes) -> Header:
     """Decode a header frame. Raises MalformedMessage."""
     if len(frame) != HEADER_BYTES or not frame.startswith(_KIND):
         raise _no_header(frame)
-    return _new_header(_FIELDS.unpack(frame))
+    return _new_tuple(Header, _unpack(frame))
 
 
 def _no_header(frame: bytes) -> MalformedMessage:
@@ -300,7 +302,7 @@ def decode_message(frames: Sequence[bytes]) -> Header:
             f"{len(frames)} frames for operation {op}, status {status}: "
             "too many or too few, or so long that they were left out"
         )
-    return _new_header(fields)
+    return _new_tuple(Header, fields)
 
 
 def decode_request(frames: Sequence[bytes]) -> Header:
@@ -319,6 +321,5 @@ def decode_reply(frames: Sequence[bytes]) -> Header:
     return header
 
 
-_new_header = partial(tuple.__new__, Header)
 _OK = int(Status.OK)
 _REFUSALS = frozenset(map(int, Status)) - {Status.NONE, Status.OK}

@@ -10,7 +10,6 @@ from shardstore.client.direct.ask import Ask
 from shardstore.client.direct.direct_reads import DirectReads
 from shardstore.client.direct.reader import Reader
 from shardstore.client.driver import Driver
-from shardstore.client.session.effects import Submit
 from shardstore.client.session.session import Session
 from shardstore.client.session.whereabouts import Found
 from shardstore.limits import MIB
@@ -118,7 +117,7 @@ class Client(Process):
                 self._end(call, actor, page)
                 return
         self._waiting[call] = actor
-        self._driver.handle([Submit([call])])
+        self._driver.handle([[call]])
         self.schedule()
 
     def _end(self, call: Call, actor: Actor, value: Any) -> None:

@@ -118,8 +118,8 @@ class RangeMeter:
             self._puts += len(keys)
             if first > self._edge:
                 self._appends += len(keys)
-        for key in (first, keys[-1]):
-            self.last = max(self.last, key)
+        if first > self.last or keys[-1] > self.last:
+            self.last = max(first, keys[-1])
 
     def _draw(self, keys: Sequence[bytes], entropy: Entropy) -> None:
         """Take the sample that is due, and further ones that fall into the same request."""

@@ -17,7 +17,7 @@ from typing import Any
 from shardstore.client.calls.calls import Call, is_write
 from shardstore.client.driver import Driver
 from shardstore.client.fork_hook import refusal, watch
-from shardstore.client.session.effects import Abandon, Await, Submit
+from shardstore.client.session.effects import Abandon, Await
 from shardstore.client.surroundings import Surroundings
 from shardstore.errors import Closed, InvalidRequest, Unavailable
 from shardstore.limits import SECOND_NS
@@ -74,7 +74,6 @@ class LoopPump:
         """Why it cannot be used any more; empty while it can."""
         return self._ended
 
-    @property
     def may_read(self) -> bool:
         """Whether a read may go past the session: in the pump's loop, and after every write whose caller was cancelled.
 
@@ -255,7 +254,7 @@ class LoopPump:
             if self._submitted:
                 self._driver.torn = True
                 calls, self._submitted = self._submitted, []
-                self._driver.handle((Submit(calls),))
+                self._driver.handle((calls,))
             for _ in range(_RECEIVES_PER_TURN):
                 if not self._driver.receive(0):
                     break

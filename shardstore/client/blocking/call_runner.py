@@ -64,11 +64,11 @@ class CallRunner:
     def _read(self, key: Any, timeout: float | None) -> bytes | Ask | None:
         if timeout is not None:
             checked_timeout_ns(timeout)
-        return self._reads.get(key) if self._pump.may_read else ASK
+        return self._reads.get(key) if self._pump.may_read() else ASK
 
     def _begun(self, call: Call) -> Call:
         """Begin a call. A read of many keys asks workers only for those that cannot be read from files."""
-        if type(call) is Many and call.op is Op.GET and self._pump.may_read:
+        if type(call) is Many and call.op is Op.GET and self._pump.may_read():
             left = self._reads.get_many(call)
             if isinstance(left, list):
                 return self._pump.ended_with(call, left)

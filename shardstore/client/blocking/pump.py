@@ -20,7 +20,7 @@ from typing import Any
 from shardstore.client.calls.calls import Call, is_write
 from shardstore.client.driver import Driver
 from shardstore.client.fork_hook import refusal, watch
-from shardstore.client.session.effects import Abandon, Await, SessionEvent, Submit
+from shardstore.client.session.effects import Abandon, Await, SessionEvent
 from shardstore.client.surroundings import Surroundings
 from shardstore.errors import Closed, InvalidRequest, Unavailable
 from shardstore.seams.transport import ClientTransport
@@ -65,12 +65,11 @@ class Pump:
         """Why it cannot be used any more; empty while it can."""
         return self._ended
 
-    @property
     def may_read(self) -> bool:
         """Whether a read may go past the session: not while a write is under way for which nobody waits any more."""
         if self._left:
             self._left.difference_update([call for call in list(self._left) if call.settled])
-        return not self._ended and not self._left and (self._inner is None or self._inner.may_read)
+        return not self._ended and not self._left and (self._inner is None or self._inner.may_read())
 
     @property
     def _transport(self) -> ClientTransport | None:
@@ -253,7 +252,7 @@ class Pump:
             calls = [self._submitted.popleft()]
             while self._submitted:
                 calls.append(self._submitted.popleft())
-            events.append(Submit(calls))
+            events.append(calls)
         while self._events:
             events.append(self._events.popleft())
         return events

@@ -20,7 +20,7 @@ from shardstore.limits import DEADLINE_MS_MAX, MILLISECOND_NS, SECOND_NS
 from shardstore.seams.effects import Send
 from shardstore.seams.entropy import Entropy
 from shardstore.wire.link_names import ROUTER
-from shardstore.wire.wire_format import WRITES, Flag, Header, encode_request
+from shardstore.wire.wire_format import WRITES, Flag, encode_request
 
 BACK_OFF_NS = 10 * MILLISECOND_NS
 BACK_OFF_NS_MAX = 320 * MILLISECOND_NS
@@ -57,9 +57,9 @@ class Sender:
         self.store = 0
         """The tag of the client's store."""
 
-    def request_of(self, header: Header) -> Request | None:
-        """The request that a reply belongs to; None if it is DONE."""
-        return self._requests.get((header.sequence, header.segment))
+    def request_of(self, sequence: int, segment: int) -> Request | None:
+        """The request with this sequence to this segment; None if it is DONE."""
+        return self._requests.get((sequence, segment))
 
     def requests(self) -> list[Request]:
         """All requests that were sent and are not DONE, oldest first."""
@@ -276,7 +276,8 @@ class Sender:
 
     def _release(self, request: Request) -> None:
         """Give back the timer and the credit of a request."""
-        self._timers.clear(request)
+        if request.due_tick:
+            self._timers.clear(request)
         if request.state is _SENT:
             channel = request.channel
             channel.give_back_credit(request)

@@ -120,14 +120,14 @@ def test_a_read_follows_a_write_for_which_nobody_waits_any_more(
     client: Client, reads: FakeReads, server: FakeServer, method: str
 ) -> None:
     leave(client, server, operations.put(b"a", b"new", None))
-    assert not client._pump.may_read
+    assert not client._pump.may_read()
     argument: Any = [b"a"] if method == "get_many" else b"a"
     reader, found = in_thread(getattr(client, method), argument)
     await_request(server)
     server.resume()
     reader.join(10)
     assert found == [{"get": b"new", "contains": True, "get_many": [b"new"]}[method]]
-    assert client._pump.may_read, "the write has ended"
+    assert client._pump.may_read(), "the write has ended"
     assert client.get(b"a") == b"file"
 
 
