@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 from shardstore.client.calls.calls import Call
 from shardstore.client.session.effects import Connect, Disconnect, SessionEffect, SessionEvent
 from shardstore.client.session.session import Session
 from shardstore.errors import ShardstoreError
 from shardstore.seams.clock import Clock
-from shardstore.seams.effects import Send, SendFailed, Tick
+from shardstore.seams.effects import Received, Send, SendFailed, Tick
 from shardstore.seams.transport import ClientTransport
 
 LATE_RECEIVES_MAX = 64
@@ -70,10 +70,10 @@ class Driver:
         if self.transport is not None:
             self.transport.wake()
 
-    def handle(self, events: Iterable[SessionEvent]) -> None:
-        """Pass events to the session. A caller that first takes them from a queue sets `torn` before it does."""
+    def handle(self, event: SessionEvent) -> None:
+        """Pass an event to the session. A caller that first takes it from a queue sets `torn` before it does."""
         self.torn = True
-        self._handle(events, self._clock.now_ns())
+        self._execute(self._session.handle(event, self._clock.now_ns()))
         self.torn = False
 
     def receive(self, timeout_ns: int | None) -> bool:
@@ -95,7 +95,9 @@ class Driver:
         self.torn = True
         messages = transport.take()
         now_ns = self._clock.now_ns()
-        self._handle(messages, now_ns)  # type: ignore[arg-type]  # a client binds no link, so that no peer of one can go
+        for message in messages:
+            assert type(message) is Received, "a client binds no link, so that no peer of one can go"
+            self._execute(self._session.handle(message, now_ns))
         self.torn = False
         if due_ns is None or due_ns > now_ns:
             return len(messages) > 0
@@ -103,7 +105,7 @@ class Driver:
             self._late_receives += 1
             return True
         self._late_receives = 0
-        self.handle((Tick(),))
+        self.handle(Tick())
         return True
 
     def wakeup_ns(self) -> int | None:
@@ -113,11 +115,6 @@ class Driver:
     def interrupted(self, call: Call, what: str = INTERRUPTED) -> ShardstoreError:
         """The error for a call of the session when that is discarded."""
         return self._session.interrupted(call, what)
-
-    def _handle(self, events: Iterable[SessionEvent], now_ns: int) -> None:
-        session = self._session
-        for event in events:
-            self._execute(session.handle(event, now_ns))
 
     def _execute(self, effects: list[SessionEffect]) -> None:
         transport = self.transport

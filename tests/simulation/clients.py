@@ -117,7 +117,7 @@ class Client(Process):
                 self._end(call, actor, page)
                 return
         self._waiting[call] = actor
-        self._driver.handle([[call]])
+        self._driver.handle([call])
         self.schedule()
 
     def _end(self, call: Call, actor: Actor, value: Any) -> None:

@@ -227,7 +227,7 @@ class LoopPump:
 
     def _await(self, call: Call) -> None:
         if call.held and not self._driver.torn:
-            self._driver.handle((Await(call),))
+            self._driver.handle(Await(call))
             self._turn_soon()
 
     def _turn_soon(self) -> None:
@@ -250,11 +250,11 @@ class LoopPump:
             if self._driver.torn and not self._start_over():
                 return
             while self._abandoned:
-                self._driver.handle((Abandon(self._abandoned.popleft()),))
+                self._driver.handle(Abandon(self._abandoned.popleft()))
             if self._submitted:
                 self._driver.torn = True
                 calls, self._submitted = self._submitted, []
-                self._driver.handle((calls,))
+                self._driver.handle(calls)
             for _ in range(_RECEIVES_PER_TURN):
                 if not self._driver.receive(0):
                     break

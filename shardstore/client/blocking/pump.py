@@ -20,7 +20,7 @@ from typing import Any
 from shardstore.client.calls.calls import Call, is_write
 from shardstore.client.driver import Driver
 from shardstore.client.fork_hook import refusal, watch
-from shardstore.client.session.effects import Abandon, Await, SessionEvent
+from shardstore.client.session.effects import Abandon, Await
 from shardstore.client.surroundings import Surroundings
 from shardstore.errors import Closed, InvalidRequest, Unavailable
 from shardstore.seams.transport import ClientTransport
@@ -239,23 +239,17 @@ class Pump:
         if self._driver.torn:
             self._start_over()
         self._receiving = True  # from here on, threads that submit wake this one
-        if self._submitted or self._events:
-            self._driver.torn = True
-            self._driver.handle(self._inbox())
-        self._driver.receive(timeout_ns)
-        self._receiving = False
-
-    def _inbox(self) -> list[SessionEvent]:
-        """Take all calls and events out of the inbox. Only the leader does this."""
-        events: list[SessionEvent] = []
         if self._submitted:
+            self._driver.torn = True
             calls = [self._submitted.popleft()]
             while self._submitted:
                 calls.append(self._submitted.popleft())
-            events.append(calls)
+            self._driver.handle(calls)
         while self._events:
-            events.append(self._events.popleft())
-        return events
+            self._driver.torn = True
+            self._driver.handle(self._events.popleft())
+        self._driver.receive(timeout_ns)
+        self._receiving = False
 
     def _tell_session(self, event: Abandon | Await) -> None:
         self._events.append(event)

@@ -245,8 +245,8 @@ class Sender:
         request.state, request.sends, request.attempt_end_ns = _SENT, sends + 1, attempt_end_ns
         request.unanswered += 1
         channel.take_credit(request)
-        is_late = request.alone and deadline_ns < attempt_end_ns
-        self._timers.set(request, deadline_ns if is_late else attempt_end_ns)
+        ends_first = request.alone and deadline_ns < attempt_end_ns
+        self._timers.set(request, deadline_ns if ends_first else attempt_end_ns)
         return Send(channel.link if channel.direct else ROUTER, b"", [header, *request.body])
 
     def _keep(self, request: Request, channel: Channel, now_ns: int) -> None:

@@ -86,7 +86,7 @@ class Driven:
 
     def get(self, key: bytes) -> Any:
         call = Single(SECOND_NS, Op.GET, key)
-        self.driver.handle([[call]])
+        self.driver.handle([call])
         while not call.settled:
             self.driver.receive(None)
         return self.ended[-1].answer
@@ -125,11 +125,11 @@ def test_a_start_that_fails_leaves_it_torn_and_may_be_tried_again(driven: Driven
 
 
 def test_a_tick_counts_as_something_since_it_may_have_sent(driven: Driven) -> None:
-    driven.driver.handle([[Single(100 * MILLISECOND_NS, Op.GET, b"a")]])
+    driven.driver.handle([Single(100 * MILLISECOND_NS, Op.GET, b"a")])
     assert driven.driver.receive(0), "the answer"
     assert not driven.driver.receive(0), "nothing"
     assert driven.driver.wakeup_ns() is None
     driven.transport.send = lambda link, peer, frames: True  # type: ignore[method-assign]
-    driven.driver.handle([[Single(100 * MILLISECOND_NS, Op.GET, b"a")]])
+    driven.driver.handle([Single(100 * MILLISECOND_NS, Op.GET, b"a")])
     assert driven.driver.receive(None), "the end of the call"
     assert driven.ended[-1].error is not None
