@@ -151,12 +151,12 @@ class Stream:
         messages: list[list[bytes]] = []
         at, begin, size = 0, _PREAMBLE_BYTES, len(data)
         while begin <= size:
-            layout = _layout_after(data[at:begin])
-            end = begin + layout.size
+            unpack_from, frames_bytes = _layout_after(data[at:begin])
+            end = begin + frames_bytes
             if end > size:
                 self._begin_long(data[at:])
                 return messages
-            messages.append([*layout.unpack_from(data, begin)])
+            messages.append([*unpack_from(data, begin)])
             at, begin = end, end + _PREAMBLE_BYTES
         self._beginning = data[at:]
         return messages
@@ -265,9 +265,10 @@ class _LongMessage:
 
 
 @lru_cache(_LAYOUTS_KEPT)
-def _layout_after(preamble: bytes) -> struct.Struct:
-    """Return the layout of the frames after this preamble. Raises Gone if that is invalid."""
-    return struct.Struct("".join([f"{size}s" for size in _sizes_in(preamble)]))
+def _layout_after(preamble: bytes) -> tuple[Callable[[bytes, int], tuple[bytes, ...]], int]:
+    """Return what unpacks the frames after this preamble, and their size. Raises Gone if that is invalid."""
+    layout = struct.Struct("".join([f"{size}s" for size in _sizes_in(preamble)]))
+    return layout.unpack_from, layout.size
 
 
 def _sizes_in(beginning: bytes) -> list[int]:
