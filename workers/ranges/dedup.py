@@ -118,8 +118,8 @@ class DedupWindow:
 
     def judge(self, request: RequestId, retry: bool) -> DedupVerdict:
         """Whether a write request is new, a duplicate or too old. `retry`: it may have been sent before."""
-        client, sequence = request
-        known = self._clients.get(client)
+        sequence = request.sequence
+        known = self._clients.get(request.client)
         if known is None:
             return DedupVerdict.TOO_OLD if retry and self._forgot else _NEW
         if sequence > known.newest:
@@ -147,8 +147,7 @@ class DedupWindow:
 
     def note(self, request: RequestId, lsn: int, lsn_durable: int, result: WriteResult = None) -> None:
         """Remember a request that was judged NEW. The log is durable up to `lsn_durable`."""
-        client, sequence = request
-        limits = self._limits
+        client, sequence, limits = request.client, request.sequence, self._limits
         known = self._clients.pop(client, None)
         is_new = known is None
         if known is None or known.is_shared or known.is_doubtful:
