@@ -59,7 +59,7 @@ def no_second_look_at_the_slot(patch: pytest.MonkeyPatch) -> None:
 
 
 def incarnation_is_not_looked_at(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(ReadBoard, "is_current", True)
+    patch.setattr(ReadBoard, "is_current", lambda self: True)
 
 
 def closed_after_the_child_accepts(patch: pytest.MonkeyPatch) -> None:

@@ -116,7 +116,7 @@ class ReadableRange:
         sequence, segment, epoch, state, version, active, sealed, _ = self._words[self._place].tolist()
         if sequence & 1 or segment != self._segment or epoch != self._epoch or state != SERVING:
             return None
-        return (sequence, version, active, sealed) if self.board.is_current else None
+        return (sequence, version, active, sealed) if self.board.is_current() else None
 
     def _is_in_memory(self, named: int, digest: tuple[int, int]) -> bool:
         """Whether a key may be among those of a filter."""

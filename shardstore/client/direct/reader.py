@@ -59,7 +59,7 @@ class Reader:
         except _FLAWS:
             self._files.close(route.segment)
             return ASK
-        if found is ASK and not readable.board.is_current:
+        if found is ASK and not readable.board.is_current():
             del self._ranges[route.segment]
         return None if found is TOMBSTONE else found
 
@@ -76,7 +76,7 @@ class Reader:
                     flags |= _read_some(readable, keys.items, digests, positions, found)
                 except _FLAWS:
                     self._files.close(route.segment)
-                if not readable.board.is_current:
+                if not readable.board.is_current():
                     del self._ranges[route.segment]
         return found._replace(flags=flags)
 
