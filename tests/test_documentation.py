@@ -21,7 +21,7 @@ WORDS = (
     *("adopt", "announcement", "asker", "balancer", "barrier", "bounce", "carried", "chapter", "checkpoint"),
     *("chunk", "cursor", "cut", "due", "edge", "ending", "former owner", "frozen", "heir", "held"),
     *("idle timeout", "inheritance", "isolation", "lease", "materialise", "orphan", "piece", "pin", "rest"),
-    *("set aside", "settled", "share", "sign of life", "span", "steady", "stretch", "ticket", "trusted"),
+    *("set aside", "settled", "share", "sign of life", "span", "steady", "stretch", "trusted"),
     *("turn", "unsplittable", "verdict"),
 )
 """Words of this project, or with a meaning of its own here, that the glossary explains."""

@@ -63,6 +63,7 @@ from shardstore.workers.wal.writer import WalWriter
 
 ORDERS = frozenset((Op.CHANGE, Op.RETIRE))
 """Operations that only the router may ask for."""
+_GET = int(Op.GET)
 _SCAN = int(Op.SCAN)
 _COUNTED = {InvalidRequest: "invalid requests", Busy: "refused busy", ScanInvalidated: "scans invalidated"}
 
@@ -101,11 +102,13 @@ class WorkerCore:
         """None until the router has given the worker its ranges and the log is replayed."""
         self._load = LoadMeter(options.worker, entropy, self._holdings.cuts_of)
         self._remote_reads = RemoteReads(client_of_worker(options.worker), entropy.below(2**63))
+        self._due_ns = 0
+        """When the next Tick is due, as of the latest event that was no read."""
         self._stopping = False
         self._stopped = False
         self._counts: Counter[str] = Counter()
-        self._requests: Counter[int] = Counter()
-        self._keys: Counter[int] = Counter()
+        self._requests = [0] * (max(Op) + 1)
+        self._keys = [0] * (max(Op) + 1)
 
     def start(self, now_ns: int) -> list[Effect]:
         """Ask the router for ranges."""
@@ -113,31 +116,35 @@ class WorkerCore:
 
     def wakeup_ns(self) -> int | None:
         """The earliest of heartbeat, change, load report, sync and retried job; 0 if a scan waits for its turn."""
-        return 0 if self.service and self.service.scans.has_work else self._chores_ns()
+        return self._due_ns
 
     def _chores_ns(self) -> int:
-        due_ns, service = self._registration.wakeup_ns(), self.service
-        parts = [self._changes.wakeup_ns()]
-        if service:
-            parts += service.writes.wakeup_ns(), service.maintenance.wakeup_ns(), self._load.wakeup_ns()
-        for part_due_ns in parts:
-            if part_due_ns is not None and part_due_ns < due_ns:
-                due_ns = part_due_ns
-        return due_ns
+        due_ns, service = [self._registration.due_ns, self._changes.due_ns()], self.service
+        if service is not None:
+            due_ns += service.writes.sync_due_ns, service.maintenance.due_ns(), self._load.due_ns
+        return min(due_ns)
 
     def handle(self, event: Event, now_ns: int) -> list[Effect]:
         """Handle one event. Returns the effects."""
         if self._stopped:  # what was under way is finished after the next start
             return []
-        effects = self._received(event, now_ns) if type(event) is Received else self._handle(event, now_ns)
+        if type(event) is Received:
+            return self._received(event, now_ns)
+        return self._handle(event, now_ns) + self._what_follows(now_ns)
+
+    def _what_follows(self, now_ns: int) -> list[Effect]:
+        """What any event but a read may make due: the end, the next step of a change, a job, a larger lease."""
+        service = self.service
+        effects: list[Effect] = []
         if self._stopping:
-            return effects + self._stop_when_idle()
-        if (service := self.service) is not None:
-            if self._changes:
+            effects = self._stop_when_idle()
+        elif service is not None:
+            if self._changes.orders:
                 effects += self._changes.advance(service.writes, service.maintenance, now_ns)
             effects += service.maintenance.next_jobs(now_ns)
-            if service.wants_more and self._registration.may_ask:
+            if service.wants_more() and self._registration.may_ask:
                 effects += self._beat(service, now_ns)
+        self._due_ns = 0 if service is not None and service.scans.has_work() else self._chores_ns()
         return effects
 
     def _handle(self, event: Event, now_ns: int) -> list[Effect]:
@@ -177,7 +184,7 @@ class WorkerCore:
                 effects = self._registration.register(now_ns)
         if service is None:
             return effects
-        if now_ns >= self._load.wakeup_ns():
+        if now_ns >= self._load.due_ns:
             effects.append(self._registration.load(self._load.report(self._holdings.sizes(), now_ns)))
         return effects + self._trouble.news() + service.writes.tick(now_ns)
 
@@ -194,16 +201,23 @@ class WorkerCore:
         return []
 
     def _received(self, event: Received, now_ns: int) -> list[Effect]:
+        link, frames = event.link, event.frames
         try:
-            header = decode_message(event.frames)
-            if not header.status and (header.op not in ORDERS or event.link != ROUTER):
-                return self._requested(Asker(event.link, event.peer, header), event.frames, now_ns)
-            if event.link == ROUTER:
-                return self._heard_router(header, event.frames, now_ns)
-            raise MalformedMessage("a reply where a request is expected")
+            header = decode_message(frames)
+            op = header.op
+            if not header.status and (link != ROUTER or op not in ORDERS):
+                effects = self._requested(Asker(link, event.peer, header), op, frames, now_ns)
+                if op == _GET:
+                    return effects
+            elif link == ROUTER:
+                effects = self._heard_router(header, frames, now_ns)
+            else:
+                raise MalformedMessage("a reply where a request is expected")
         except (MalformedMessage, InvalidColumn) as error:
             self._counts["malformed messages"] += 1
-            return refuse_malformed(event, str(error))
+            effects = refuse_malformed(event, str(error))
+        effects += self._what_follows(now_ns)
+        return effects
 
     def _heard_router(self, header: Header, frames: list[bytes], now_ns: int) -> list[Effect]:
         match header.op:
@@ -221,13 +235,11 @@ class WorkerCore:
                 self.service.take_lease(given, now_ns)
         return effects
 
-    def _requested(self, asker: Asker, frames: list[bytes], now_ns: int) -> list[Effect]:
+    def _requested(self, asker: Asker, op: int, frames: list[bytes], now_ns: int) -> list[Effect]:
         if self._stopping:
             return [asker.refuse(Status.CLOSED, Refusal("the worker is stopping"))]
-        header = asker.header
-        op = header.op
         self._requests[op] += 1
-        self._keys[op] += header.entries
+        self._keys[op] += asker.header.entries
         if op == _SCAN and self.service is not None:
             self.service.scans.turns.append((asker, frames))
             return []
@@ -346,8 +358,8 @@ class WorkerCore:
         worker = self._options.worker
         found = worker_statistics(worker, self._ranges, service.writes, service.maintenance, self._log.cut)
         return found | {
-            "requests": {Op(op).name: count for op, count in sorted(self._requests.items())},
-            "keys": {Op(op).name: count for op, count in sorted(self._keys.items()) if count},
+            "requests": {Op(op).name: count for op, count in enumerate(self._requests) if count},
+            "keys": {Op(op).name: count for op, count in enumerate(self._keys) if count},
             "counts": dict(self._counts),
             "cache": self._cache.statistics(),
             "memory": memory_statistics(

@@ -52,7 +52,7 @@ class RefusingCore:
 
     def wakeup_ns(self) -> int | None:
         """When the next message to the router, or the next look at the files, is due."""
-        return min(self._registration.wakeup_ns(), self._try_again_ns)
+        return min(self._registration.due_ns, self._try_again_ns)
 
     def handle(self, event: Event, now_ns: int) -> list[Effect]:
         """Handle one event. Returns the effects."""

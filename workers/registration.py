@@ -27,7 +27,8 @@ class Registration:
         self._endpoint = endpoint
         self._known = dict(known)
         self._sequence = 0
-        self._due_ns = 0
+        self.due_ns = 0
+        """When the next heartbeat, or the next try to register, is due."""
         self._router = 0
         self._registering = True
         self._is_up = False
@@ -38,10 +39,6 @@ class Registration:
         self.routes = b""
         """The newest encoded Routes that came; STALE_ROUTE passes them on."""
 
-    def wakeup_ns(self) -> int:
-        """When the next heartbeat, or the next try to register, is due."""
-        return self._due_ns
-
     @property
     def may_ask(self) -> bool:
         """Whether a heartbeat may be sent before it is due: the router knows this process, and none is unanswered."""
@@ -49,20 +46,20 @@ class Registration:
 
     def is_due(self, now_ns: int) -> bool:
         """Whether it is time to register, or to send a heartbeat."""
-        return now_ns >= self._due_ns
+        return now_ns >= self.due_ns
 
     def beat(
         self, pressure: int, report: LeaseReport, scans: int, full_disk: str, is_short: bool, now_ns: int
     ) -> list[Effect]:
         """Send a heartbeat, which also asks for a lease. Replies to earlier heartbeats are ignored from now on."""
-        self._due_ns = now_ns + (SHORT_INTERVAL_NS if is_short else HEARTBEAT_INTERVAL_NS)
+        self.due_ns = now_ns + (SHORT_INTERVAL_NS if is_short else HEARTBEAT_INTERVAL_NS)
         beat = self._message(Op.HEARTBEAT, Heartbeat(self._worker, pressure, self._router, report, scans, full_disk))
         self._beat = self._sequence
         return [beat]
 
     def register(self, now_ns: int) -> list[Effect]:
         """Ask for ranges. This is repeated until the reply comes."""
-        self._due_ns = now_ns + REGISTER_RETRY_NS
+        self.due_ns = now_ns + REGISTER_RETRY_NS
         self._registering = True
         self._beat = 0
         register = Register(self._worker, self._endpoint, self.serving or {}, self._known, self._life, self._failure)
@@ -70,7 +67,7 @@ class Registration:
 
     def ready(self, serving: Mapping[int, int]) -> list[Effect]:
         """Report that these ranges are open and served. A heartbeat follows at once."""
-        self._due_ns = 0
+        self.due_ns = 0
         self._registering = False
         self.serves(serving)
         return [self._message(Op.READY, Ready(dict(serving)))]

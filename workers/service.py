@@ -35,10 +35,10 @@ class Service:
         """Whether the worker may stop: nothing waits for the log, and no job is publishing LOG."""
         return self.writes.idle and not self.maintenance.releasing
 
-    @property
     def wants_more(self) -> bool:
         """Whether to ask for a larger lease at once."""
-        return self.writes.held_bytes + self.writes.refused_bytes > self.lease.asks_above
+        writes = self.writes
+        return writes.buffered_bytes + writes.logged_bytes + writes.refused_bytes > self.lease.asks_above
 
     def report(self, ranges: Iterable[OwnedRange]) -> LeaseReport:
         """Report to the router what is buffered, and give back what is not needed of the lease."""

@@ -151,6 +151,6 @@ def _wal_statistics(writes: WritePath, maintenance: MaintenanceQueue, cut: TailC
         "lsn_appended": wal.lsn_appended,
         "lsn_durable": wal.lsn_durable,
         "lsn_checkpoint": maintenance.releases.checkpoint(),
-        "retained_bytes": wal.retained_bytes,
+        "retained_bytes": wal.retained_bytes(),
         "tail_cut_at_open": None if cut is None else {"file": cut.file, "offset": cut.offset, "bytes": cut.bytes},
     }

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 from shardstore.client.calls.calls import Call
-from shardstore.client.session.effects import Connect, Disconnect, Resolve, SessionEffect, SessionEvent
+from shardstore.client.session.effects import Connect, Disconnect, SessionEffect, SessionEvent
 from shardstore.client.session.session import Session
 from shardstore.errors import ShardstoreError
 from shardstore.seams.clock import Clock
-from shardstore.seams.effects import Send, SendFailed, Tick
+from shardstore.seams.effects import Received, Send, SendFailed, Tick
 from shardstore.seams.transport import ClientTransport
 
 LATE_RECEIVES_MAX = 64
@@ -29,13 +29,14 @@ class Driver:
         new_transport: Callable[[], ClientTransport],
         clock: Clock,
         new_session: Callable[[], Session],
-        resolve: Callable[[Resolve], None],
+        ended: Callable[[Call], None],
     ) -> None:
+        """`ended` is told each call that has ended."""
         self._new_transport = new_transport
         self.transport: ClientTransport | None = None
         self._clock = clock
         self._new_session = new_session
-        self._resolve = resolve
+        self._ended = ended
         self._links: set[str] = set()
         self._late_receives = 0
         self.torn = True
@@ -69,10 +70,10 @@ class Driver:
         if self.transport is not None:
             self.transport.wake()
 
-    def handle(self, events: Iterable[SessionEvent]) -> None:
-        """Pass events to the session. A caller that first takes them from a queue sets `torn` before it does."""
+    def handle(self, event: SessionEvent) -> None:
+        """Pass an event to the session. A caller that first takes it from a queue sets `torn` before it does."""
         self.torn = True
-        self._handle(events, self._clock.now_ns())
+        self._execute(self._session.handle(event, self._clock.now_ns()))
         self.torn = False
 
     def receive(self, timeout_ns: int | None) -> bool:
@@ -85,16 +86,18 @@ class Driver:
         assert transport is not None, "it was not started"
         self.torn = True
         due_ns = self._session.wakeup_ns()
+        self.torn = False
         if due_ns is not None and timeout_ns != 0:
             until_due_ns = due_ns - self._clock.now_ns()
             if timeout_ns is None or until_due_ns < timeout_ns:
                 timeout_ns = until_due_ns if until_due_ns > 0 else 0
-        self.torn = False
         has_come = transport.wait(timeout_ns)
         self.torn = True
         messages = transport.take()
         now_ns = self._clock.now_ns()
-        self._handle(messages, now_ns)  # type: ignore[arg-type]  # a client binds no link, so that no peer of one can go
+        for message in messages:
+            assert type(message) is Received, "a client binds no link, so that no peer of one can go"
+            self._execute(self._session.handle(message, now_ns))
         self.torn = False
         if due_ns is None or due_ns > now_ns:
             return len(messages) > 0
@@ -102,7 +105,7 @@ class Driver:
             self._late_receives += 1
             return True
         self._late_receives = 0
-        self.handle((Tick(),))
+        self.handle(Tick())
         return True
 
     def wakeup_ns(self) -> int | None:
@@ -113,22 +116,19 @@ class Driver:
         """The error for a call of the session when that is discarded."""
         return self._session.interrupted(call, what)
 
-    def _handle(self, events: Iterable[SessionEvent], now_ns: int) -> None:
-        for event in events:
-            self._execute(self._session.handle(event, now_ns))
-
     def _execute(self, effects: list[SessionEffect]) -> None:
-        assert self.transport is not None, "it was not started"
+        transport = self.transport
+        assert transport is not None, "it was not started"
         for effect in effects:
-            if type(effect) is Resolve:
-                self._resolve(effect)
+            if isinstance(effect, Call):
+                self._ended(effect)
             elif type(effect) is Send:
-                if not self.transport.send(effect.link, effect.peer, effect.frames):
+                if not transport.send(effect.link, effect.peer, effect.frames):
                     failed = SendFailed(effect.link, effect.peer, effect.frames)
                     effects.extend(self._session.handle(failed, self._clock.now_ns()))
             elif type(effect) is Connect:
                 self._links.add(effect.link)
-                self.transport.connect(effect.link, effect.endpoint)
+                transport.connect(effect.link, effect.endpoint)
             elif type(effect) is Disconnect:
-                self.transport.disconnect(effect.link)
+                transport.disconnect(effect.link)
                 self._links.discard(effect.link)

@@ -21,7 +21,6 @@ class OpenBoard(Protocol):
 
     memory: BoardMemory
 
-    @property
     def is_current(self) -> bool:
         """Whether the process that made the board is still the latest one of its worker."""
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Final, Protocol
+
+NEVER_NS: Final = 2**63
+"""A time after all others."""
 
 
 class Clock(Protocol):

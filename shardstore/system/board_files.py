@@ -49,7 +49,6 @@ class MappedBoard:
         self._inode = inode
         self._own_inode = inode()
 
-    @property
     def is_current(self) -> bool:
         """Whether no later process of the worker has begun."""
         return bool(self._place[INCARNATION_AT] == self._incarnation)

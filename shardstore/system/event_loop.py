@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from queue import SimpleQueue
 
 from shardstore.limits import MILLISECOND_NS, SECOND_NS
-from shardstore.seams.clock import Clock
+from shardstore.seams.clock import NEVER_NS, Clock
 from shardstore.seams.effects import Core, Effect, Event, Send, SendFailed, Stop, Tick
 from shardstore.seams.transport import Transport
 
@@ -14,7 +14,6 @@ LATE_NS = 50 * MILLISECOND_NS
 """Maximum time that posted events and a due Tick wait while messages are handled."""
 SHOW_LIFE_NS = SECOND_NS
 """Time between two signs of life."""
-NEVER_NS = 2**63
 
 
 class EventLoop:
@@ -38,8 +37,10 @@ class EventLoop:
         self._perform = perform
         self._show_life = show_life
         self._life_due_ns = 0 if show_life else NEVER_NS
+        self._now_ns = 0
+        """The time at the end of the latest turn."""
         self._due_ns: int | None = None
-        """When the core wants its next Tick, as of the end of the latest turn."""
+        """When the core wants its next Tick, as of that time."""
         self._posted: SimpleQueue[Event] = SimpleQueue()
         self.stop: Stop | None = None
         """The Stop that the core asked for; None until then."""
@@ -73,7 +74,8 @@ class EventLoop:
 
     def start(self) -> None:
         """Start the core and execute its first effects."""
-        self.execute(self._core.start(self._clock.now_ns()))
+        self._now_ns = self._clock.now_ns()
+        self.execute(self._core.start(self._now_ns))
         self._due_ns = self._core.wakeup_ns()
 
     def turn(self, wait: bool = True) -> None:
@@ -91,7 +93,7 @@ class EventLoop:
             if now_ns >= late_ns:
                 now_ns = self._handle_own_events(now_ns)
                 late_ns = now_ns + LATE_NS
-        self._handle_own_events(now_ns)
+        self._now_ns = self._handle_own_events(now_ns)
 
     def _handle_own_events(self, now_ns: int) -> int:
         """Handle posted events, then the Tick if it is due; show life if that is due. Returns the time."""
@@ -113,5 +115,9 @@ class EventLoop:
         """How long to wait for messages at most."""
         if not self._posted.empty():
             return 0
-        due_ns = self._life_due_ns if self._due_ns is None else min(self._due_ns, self._life_due_ns)
-        return None if due_ns == NEVER_NS else max(0, due_ns - self._clock.now_ns())
+        due_ns = self._due_ns
+        if due_ns is None or due_ns > self._life_due_ns:
+            due_ns = self._life_due_ns
+        if due_ns == NEVER_NS:
+            return None
+        return due_ns - self._now_ns if due_ns > self._now_ns else 0

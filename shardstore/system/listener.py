@@ -86,35 +86,34 @@ class PeerConnection(Connection):
             self._watch()
 
     def _take(self, received: list[Incoming]) -> None:
-        if self._came or self._is_paused:
+        if self._came or self._is_paused():
             return
         messages = self.stream.take()
         if self._is_silent and (messages or self.stream.shows_life):
             self._is_silent = False
             self._traffic.spoke(self)
-        for frames in messages[: self._at_once]:
-            received.append(Received(self._link, self._peer, frames))
         if len(messages) > self._at_once:
             self._came.extend(messages[self._at_once :])
+            del messages[self._at_once :]
             self._is_quiet = False
-        self._watch()
+        for frames in messages:
+            received.append(Received(self._link, self._peer, frames))
+        if not (self._is_quiet and self.stream.is_quiet()):
+            self._watch()
 
     def _watch(self) -> None:
-        if self._is_quiet and self.stream.is_quiet:
-            return
-        self._is_quiet = self.stream.is_quiet and not self._came
+        self._is_quiet = self.stream.is_quiet() and not self._came
         self._traffic.holds(self, self.stream.unsent_bytes, self.stream.arrived_bytes)
-        if self._came and not self._is_paused:
+        if self._came and not self._is_paused():
             self._loaded[self] = None
         else:
             self._loaded.pop(self, None)
         super()._watch()
 
     def _wanted(self) -> int:
-        listens = 0 if self._came or self._is_paused else READABLE
+        listens = 0 if self._came or self._is_paused() else READABLE
         return listens | WRITABLE if self.stream.waiting else listens
 
-    @property
     def _is_paused(self) -> bool:
         return self.stream.unsent_bytes > self._pause_bytes
 
@@ -147,17 +146,11 @@ class Listener:
         self._spare = _spare_descriptor()
         readiness.add(self._socket.fileno(), READABLE, self._accept)
 
-    @property
     def patience_ns(self) -> int | None:
         """The time until `take` has something to do even if nothing comes; None for any time."""
         if self._loaded or self._gone:
             return 0
-        return SWEEP_NS if self.traffic.is_watched else None
-
-    @property
-    def unsent_bytes(self) -> int:
-        """Bytes of replies that peers have not read."""
-        return self.traffic.unsent.bytes
+        return SWEEP_NS if self.traffic.is_watched() else None
 
     def send(self, peer: bytes, frames: Sequence[bytes]) -> bool:
         """Send to one peer; False if it is unknown, gone, or was cut off because it does not read."""
@@ -169,7 +162,7 @@ class Listener:
         if self._loaded:
             for connection in list(self._loaded):
                 connection.next_turn(received)
-        if self.traffic.is_watched:
+        if self.traffic.is_watched():
             self.traffic.sweep()
         if self._gone:
             received += self._gone

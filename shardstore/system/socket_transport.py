@@ -94,7 +94,7 @@ class SocketTransport:
         """Return the bytes of messages that peers have not read yet."""
         unsent = sum([link.unsent_bytes for link in self._waiting]) if self._waiting else 0
         for listener in self._listeners.values():
-            unsent += listener.unsent_bytes
+            unsent += listener.traffic.unsent.bytes
         return unsent
 
     def receive(self, timeout_ns: int | None) -> list[Incoming]:
@@ -113,15 +113,11 @@ class SocketTransport:
         """
         if self._waiting:
             timeout_ns = _OUTBOX_RETRY_NS if timeout_ns is None else min(timeout_ns, _OUTBOX_RETRY_NS)
+        if self._listeners:
+            timeout_ns = self._note_pressing(timeout_ns)
         has_come = any(link.readable() for link in list(self._unsure)) if self._unsure else False
-        self._pressing.clear()
-        for listener in self._listeners.values():
-            patience_ns = listener.patience_ns
-            if patience_ns is not None:
-                self._pressing.append(listener)
-                timeout_ns = patience_ns if timeout_ns is None else min(timeout_ns, patience_ns)
         self._polled = self._readiness.poll(0 if has_come else timeout_ns)
-        return has_come or bool(self._polled)
+        return has_come or len(self._polled) > 0
 
     def take(self) -> list[Incoming]:
         """The second half of `receive`: send what is queued, and return what has arrived."""
@@ -186,6 +182,16 @@ class SocketTransport:
     def _add(self, name: str, link: Link) -> None:
         self.disconnect(name)
         self._links[name] = link
+
+    def _note_pressing(self, timeout_ns: int | None) -> int | None:
+        """Note which listeners have something to take even if nothing comes. Returns how long to wait at most."""
+        self._pressing.clear()
+        for listener in self._listeners.values():
+            patience_ns = listener.patience_ns()
+            if patience_ns is not None:
+                self._pressing.append(listener)
+                timeout_ns = patience_ns if timeout_ns is None else min(timeout_ns, patience_ns)
+        return timeout_ns
 
     def _retry_waiting(self) -> None:
         for link in list(self._waiting):

@@ -24,6 +24,7 @@ from socket import socket as Socket  # noqa: N812, a class, whose module gives i
 from shardstore.limits import FRAMES_MAX, KIB, MESSAGE_BYTES_MAX, OUTBOX_BYTES_MAX
 
 _PREAMBLE = struct.Struct(f"<I{FRAMES_MAX}I")
+_PREAMBLE_BYTES = _PREAMBLE.size
 _PREAMBLES = [struct.Struct(f"<I{frames}I{4 * (FRAMES_MAX - frames)}x") for frames in range(FRAMES_MAX + 1)]
 """For each number of frames: packs that number and their sizes."""
 _LAYOUTS_KEPT = 1_024
@@ -68,7 +69,6 @@ class Stream:
         """Whether there are unsent bytes."""
         return bool(self._unsent)
 
-    @property
     def is_quiet(self) -> bool:
         """Whether there are no unsent bytes and no incomplete message."""
         return not self._unsent and not self._beginning and self._long is None
@@ -82,7 +82,7 @@ class Stream:
         """Send a message. Returns False if some of its bytes are kept and sent later. Raises Gone."""
         sizes = [*map(len, frames)]
         preamble = _PREAMBLES[len(sizes)].pack(len(sizes), *sizes)
-        return self._send([preamble, *frames], _PREAMBLE.size + sum(sizes))
+        return self._send([preamble, *frames], _PREAMBLE_BYTES + sum(sizes))
 
     def _send(self, pieces: list[bytes], size: int) -> bool:
         """Send bytes given in several pieces. Returns False if some are kept and sent later. Raises Gone."""
@@ -132,7 +132,7 @@ class Stream:
         if self._long is not None:
             return self._read_on(self._long)
         data = self._receive(READ_BYTES)
-        return self._split(self._beginning + data if self._beginning else data) if data else []
+        return self._split(self._beginning + data) if data else []
 
     def _receive(self, bytes_max: int) -> bytes:
         """Read up to `bytes_max` bytes without waiting; empty if there are none. Raises Gone."""
@@ -149,31 +149,31 @@ class Stream:
     def _split(self, data: bytes) -> list[list[bytes]]:
         """Return all messages that are complete in these bytes; the rest is kept."""
         messages: list[list[bytes]] = []
-        at, end = 0, len(data)
-        while end - at >= _PREAMBLE.size:
-            begin = at + _PREAMBLE.size
-            layout = _layout_after(data[at:begin])
-            if begin + layout.size > end:
+        at, begin, size = 0, _PREAMBLE_BYTES, len(data)
+        while begin <= size:
+            unpack_from, frames_bytes = _layout_after(data[at:begin])
+            end = begin + frames_bytes
+            if end > size:
                 self._begin_long(data[at:])
                 return messages
-            messages.append([*layout.unpack_from(data, begin)])
-            at = begin + layout.size
+            messages.append([*unpack_from(data, begin)])
+            at, begin = end, end + _PREAMBLE_BYTES
         self._beginning = data[at:]
         return messages
 
     def _begin_long(self, beginning: bytes) -> None:
         """Start to collect a long message that begins like this, once its first frame shows how long it may be."""
         sizes = _sizes_in(beginning)
-        first_end = _PREAMBLE.size + sizes[0]
+        first_end = _PREAMBLE_BYTES + sizes[0]
         if self._bytes_max_of is not None and first_end > READ_BYTES:
             raise Gone(f"a message that begins with a frame of {sizes[0]} bytes")
         if self._bytes_max_of is not None and len(beginning) < first_end:
             self._beginning = beginning
             return
-        first = beginning[_PREAMBLE.size : first_end]
+        first = beginning[_PREAMBLE_BYTES:first_end]
         self._beginning = b""
         self._long = _LongMessage(sizes, self._bytes_max_of is not None and sum(sizes) > self._bytes_max_of(first))
-        self._long.add(beginning[_PREAMBLE.size :])
+        self._long.add(beginning[_PREAMBLE_BYTES:])
 
     def _read_on(self, message: _LongMessage) -> list[list[bytes]]:
         """Read more of a long message; return it once it is complete."""
@@ -265,9 +265,10 @@ class _LongMessage:
 
 
 @lru_cache(_LAYOUTS_KEPT)
-def _layout_after(preamble: bytes) -> struct.Struct:
-    """Return the layout of the frames after this preamble. Raises Gone if that is invalid."""
-    return struct.Struct("".join([f"{size}s" for size in _sizes_in(preamble)]))
+def _layout_after(preamble: bytes) -> tuple[Callable[[bytes, int], tuple[bytes, ...]], int]:
+    """Return what unpacks the frames after this preamble, and their size. Raises Gone if that is invalid."""
+    layout = struct.Struct("".join([f"{size}s" for size in _sizes_in(preamble)]))
+    return layout.unpack_from, layout.size
 
 
 def _sizes_in(beginning: bytes) -> list[int]:

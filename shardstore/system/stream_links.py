@@ -41,8 +41,9 @@ class Connection:
     def send(self, frames: Sequence[bytes]) -> bool:
         """Send a message. If the other side is gone or does not read, close the connection and return False."""
         try:
-            if not self.stream.send(frames):
-                self._watch()
+            if self.stream.send(frames):
+                return True
+            self._watch()
         except Gone:
             self.close()
         return not self.gone
@@ -60,7 +61,7 @@ class Connection:
             if events & WRITABLE:
                 self.stream.send_waiting()
                 self._watch()
-            if events & ~WRITABLE:
+            if events != WRITABLE:
                 self._take(received)
         except Gone:
             self.end(received)

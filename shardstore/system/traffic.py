@@ -154,10 +154,9 @@ class Traffic:
         self.holds(peer, 0, 0)
         self._peers.discard(peer)
 
-    @property
     def is_watched(self) -> bool:
         """Whether any connection may have to be cut off as time passes."""
-        return bool(self._silent or self.unsent.peers or self.arriving.peers)
+        return bool(self._silent or self.unsent.bytes or self.arriving.bytes)
 
     def sweep(self) -> None:
         """Cut off peers that have held bytes, or were silent, for too long. Runs at most once in SWEEP_NS."""

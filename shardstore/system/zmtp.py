@@ -54,10 +54,9 @@ class ZmtpStream(Stream):
         self._frame: FramePieces | None = None
         self._send([_GREETING], len(_GREETING))
 
-    @property
     def is_quiet(self) -> bool:
         """Whether there are no unsent bytes and no incomplete message."""
-        return super().is_quiet and not self._frames and self._frame is None
+        return super().is_quiet() and not self._frames and self._frame is None
 
     @property
     def arrived_bytes(self) -> int:

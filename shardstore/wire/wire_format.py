@@ -77,8 +77,12 @@ from shardstore.limits import KIB, REQUEST_BYTES_MAX
 MAGIC = b"sS"
 VERSION = 6
 _KIND = MAGIC + bytes([VERSION])
+_KIND_BYTES = len(_KIND)
 _FIELDS = struct.Struct("<3xBBBBBIIIIQQQ")
+_unpack = _FIELDS.unpack
+_new_tuple = tuple.__new__
 _WHOLE = struct.Struct("<3sBBBBBIIIIQQQ")
+_pack = _WHOLE.pack
 _REQUEST = struct.Struct("<3sBB3xIIIIQQQ")
 HEADER_BYTES = _WHOLE.size
 
@@ -248,15 +252,16 @@ class Header(NamedTuple):
 
     def encode(self) -> bytes:
         """Encode the header as a frame."""
-        return _WHOLE.pack(_KIND, *self)
+        return _pack(_KIND, *self)
 
     def reply(
         self, status: int, flags: int = 0, pressure: int = 0, credits: int = 0, entries: int = 0, duration_ms: int = 0
     ) -> Header:
         """Return the header of a reply to this request."""
         op, *_, segment, epoch, _, client, sequence, store = self
-        return _new_header(
-            (op, flags, status, pressure, credits, entries, segment, epoch, duration_ms, client, sequence, store)
+        return _new_tuple(
+            Header,
+            (op, flags, status, pressure, credits, entries, segment, epoch, duration_ms, client, sequence, store),
         )
 
 
@@ -269,8 +274,8 @@ def encode_reply(
     request: Header, status: int, flags: int, pressure: int, credits: int, entries: int, duration_ms: int
 ) -> bytes:
     """Encode the header frame of the reply to a request, without making a Header."""
-    op, _, _, _, _, _, segment, epoch, _, client, sequence, store = request
-    return _WHOLE.pack(
+    op, _, _, _, _, _, segment, epoch, _, client, sequence, store = tuple(request)  # quicker than a NamedTuple
+    return _pack(
         _KIND, op, flags, status, pressure, credits, entries, segment, epoch, duration_ms, client, sequence, store
     )
 
@@ -279,7 +284,7 @@ def decode_header(frame: bytes) -> Header:
     """Decode a header frame. Raises MalformedMessage."""
     if len(frame) != HEADER_BYTES or not frame.startswith(_KIND):
         raise _no_header(frame)
-    return _new_header(_FIELDS.unpack(frame))
+    return _new_tuple(Header, _unpack(frame))
 
 
 def _no_header(frame: bytes) -> MalformedMessage:
@@ -301,22 +306,22 @@ def decode_message(frames: Sequence[bytes]) -> Header:
     if not frames:
         raise MalformedMessage("no frames")
     frame = frames[0]
-    if len(frame) != HEADER_BYTES or not frame.startswith(_KIND):
+    if len(frame) != HEADER_BYTES or frame[:_KIND_BYTES] != _KIND:
         raise _no_header(frame)
-    header = _new_header(_FIELDS.unpack(frame))
-    op, status = header.op, header.status
-    if status == _OK:
-        expected = REPLY_FRAMES.get(op)
-    elif status:
-        expected = FRAMES_OF_REFUSAL if status in _REFUSALS and op in REPLY_FRAMES else None
-    else:
+    fields = _unpack(frame)
+    op, status = fields[0], fields[2]
+    if not status:
         expected = REQUEST_FRAMES.get(op)
+    elif status == _OK:
+        expected = REPLY_FRAMES.get(op)
+    else:
+        expected = FRAMES_OF_REFUSAL if status in _REFUSALS and op in REPLY_FRAMES else None
     if len(frames) != expected:
         raise MalformedMessage(
             f"{len(frames)} frames for operation {op}, status {status}: "
             "too many or too few, or so long that they were left out"
         )
-    return header
+    return _new_tuple(Header, fields)
 
 
 def decode_request(frames: Sequence[bytes]) -> Header:
@@ -335,6 +340,5 @@ def decode_reply(frames: Sequence[bytes]) -> Header:
     return header
 
 
-_new_header = partial(tuple.__new__, Header)
 _OK = int(Status.OK)
 _REFUSALS = frozenset(map(int, Status)) - {Status.NONE, Status.OK}

@@ -67,7 +67,6 @@ class ReadBoard:
         self._loads = loads
         self._worker = worker
 
-    @property
     def is_current(self) -> bool:
         """Whether no later process of the worker has begun."""
         return bool(self._loads.load(("incarnation", self._worker)) == self.incarnation)

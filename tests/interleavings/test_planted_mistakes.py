@@ -63,7 +63,7 @@ def no_second_look_at_the_slot(patch: pytest.MonkeyPatch) -> None:
 def no_second_look_when_all_is_ready(patch: pytest.MonkeyPatch) -> None:
     def get_ready(readable: ReadableRange, key: bytes) -> Stored | NotReady | None:
         look, digest = readable._look, digest_of(key)
-        if look is None or readable._words[readable._sequence_at] != look.sequence or not readable.board.is_current:
+        if look is None or readable._words[readable._sequence_at] != look.sequence or not readable.board.is_current():
             return NOT_READY
         if any(readable._is_in_memory(named, digest) for named in (look.active, look.sealed)):
             return NOT_READY
@@ -78,14 +78,14 @@ def look_is_never_too_old(patch: pytest.MonkeyPatch) -> None:
         if look is None or any(readable._is_in_memory(named, digest) for named in (look.active, look.sealed)):
             return NOT_READY
         sequence = readable._words[readable._sequence_at]
-        found = look.segment.get_ready(key, digest) if readable.board.is_current else NOT_READY
+        found = look.segment.get_ready(key, digest) if readable.board.is_current() else NOT_READY
         return found if readable._words[readable._sequence_at] == sequence else NOT_READY
 
     patch.setattr(ReadableRange, "get_ready", get_ready)
 
 
 def incarnation_is_not_looked_at(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(ReadBoard, "is_current", True)
+    patch.setattr(ReadBoard, "is_current", lambda self: True)
 
 
 def closed_after_the_child_accepts(patch: pytest.MonkeyPatch) -> None:

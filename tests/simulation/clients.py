@@ -10,7 +10,6 @@ from shardstore.client.direct.ask import Ask
 from shardstore.client.direct.direct_reads import DirectReads
 from shardstore.client.direct.reader import Reader
 from shardstore.client.driver import Driver
-from shardstore.client.session.effects import Resolve, Submit
 from shardstore.client.session.session import Session
 from shardstore.client.session.whereabouts import Found
 from shardstore.limits import MIB
@@ -55,14 +54,14 @@ class Client(Process):
         direct = host.swarm.direct
         finder = SimFinder(find)
         self._waiting: dict[Call, Actor] = {}
-        self._resolved: list[Resolve] = []
+        self._ended: list[Call] = []
         self.filesystem = SimFilesystem(host.disk, self.random)
         self.reads = DirectReads(lambda store: Reader(self.filesystem, host.boards, store, MEMORY, TABLES))
         self._driver = Driver(
             lambda: self.transport,
             host.clock,
             lambda: Session(finder, entropy, direct, lambda _endpoint: True, self.reads.follow),
-            self._resolved.append,
+            self._ended.append,
         )
         self._driver.start_over()
         self.actors = 0
@@ -77,12 +76,11 @@ class Client(Process):
         self._driver.receive(0)
         if self._driver._session.malformed:
             raise Violation(f"{self.name} was sent what it does not understand")
-        while self._resolved:
-            resolved, self._resolved[:] = list(self._resolved), []
-            for end in resolved:
-                call, value, error = end.call, end.value, end.error
-                self.host.trace.note(self.host.clock.now_ns(), self.name, type(call).__name__, repr(error))
-                self._go_on(self._waiting.pop(call), (value, error))
+        while self._ended:
+            ended, self._ended[:] = list(self._ended), []
+            for call in ended:
+                self.host.trace.note(self.host.clock.now_ns(), self.name, type(call).__name__, repr(call.error))
+                self._go_on(self._waiting.pop(call), (call.answer, call.error))
         self._driver._session.check_invariants()
 
     def wakeup_ns(self) -> int | None:
@@ -106,7 +104,7 @@ class Client(Process):
             if not isinstance(found, Ask):
                 self._end(call, actor, found)
                 return
-            call.flags = found.value
+            call.flags = found.flags
         elif type(call) is Many and call.op is Op.GET:
             left = self.reads.get_many(call)
             if isinstance(left, list):
@@ -119,13 +117,14 @@ class Client(Process):
                 self._end(call, actor, page)
                 return
         self._waiting[call] = actor
-        self._driver.handle([Submit([call])])
+        self._driver.handle([call])
         self.schedule()
 
     def _end(self, call: Call, actor: Actor, value: Any) -> None:
         """Give an actor the result of a direct read, in a turn of its own."""
         self._waiting[call] = actor
-        self._resolved.append(Resolve(call, value, None))
+        call.settle(value, None)
+        self._ended.append(call)
         self.schedule()
 
     def release(self) -> None:

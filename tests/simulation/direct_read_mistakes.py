@@ -93,6 +93,6 @@ DIRECT_READ_MISTAKES: dict[str, Mistake] = {
         (Patch(OwnedRange, "fence", _fence_and_leave_open), OLD_ROUTES), first_seed=33
     ),
     "reads by the board of a process that has ended": Mistake(
-        (Patch(SimBoard, "is_current", True), OLD_ROUTES), first_seed=53
+        (Patch(SimBoard, "is_current", lambda self: True), OLD_ROUTES), first_seed=53
     ),
 }

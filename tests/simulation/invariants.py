@@ -96,7 +96,7 @@ class Invariants:
         releases = service.maintenance.releases
         left = {
             "ranges that are not its own": core._ranges.keys() != owned,
-            "orders": bool(core._changes),
+            "orders": bool(core._changes.orders),
             "windows of parents": bool(core._changes._carried),
             "former ranges": bool(core._changes.former),
             "reads that wait for parents": bool(core._remote_reads._reads),

@@ -36,6 +36,7 @@ from shardstore.limits import DEDUP_BYTES_MAX, KEY_BYTES_MAX, VALUE_BYTES_MAX
 from shardstore.memory_plan import MemoryPlan
 from shardstore.options import Durability
 from shardstore.router.budget import Account
+from shardstore.seams.clock import NEVER_NS
 from shardstore.seams.effects import Effect
 from shardstore.seams.filesystem import Filesystem
 from shardstore.tables.bloom import BloomFilter
@@ -157,7 +158,7 @@ class ForgetsToSync(WritePath):
     """The periodic sync of ASYNC never happens."""
 
     def tick(self, now_ns: int) -> list[Effect]:
-        self._sync_due_ns = None
+        self.sync_due_ns = NEVER_NS
         return []
 
 

@@ -21,7 +21,6 @@ class SimBoard:
     boards: SimBoards
     worker: int
 
-    @property
     def is_current(self) -> bool:
         """Whether no later process of the worker has begun."""
         return self.boards.incarnations[self.worker] == self.incarnation

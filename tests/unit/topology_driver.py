@@ -21,6 +21,7 @@ from shardstore.router.change_stage import Stage
 from shardstore.router.core import RouterCore
 from shardstore.router.route_table import Topology
 from shardstore.seams.boards import Boards
+from shardstore.seams.clock import NEVER_NS
 from shardstore.seams.effects import (
     Effect,
     Event,
@@ -260,10 +261,10 @@ class TopologyDriver:
         serving: dict[int, int] = {}
         for place in self.workers.values():
             served = place.core._registration.serving
-            if served is None or place.core._changes:
+            if served is None or place.core._changes.orders:
                 return False
             assert place.core.service is not None
-            if place.core.service.maintenance.wakeup_ns() is not None:  # as after a job that failed
+            if place.core.service.maintenance.due_ns() != NEVER_NS:  # as after a job that failed
                 return False
             serving |= served
         return not self.changes and up == self._workers and serving == {each.segment: each.epoch for each in self.map}

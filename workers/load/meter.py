@@ -45,7 +45,7 @@ class _Cuts:
 class LoadMeter:
     """Measures the ranges of one worker.
 
-    `note` counts each request. `report` is due at `wakeup_ns` and gets the sizes of all ranges that the worker owns
+    `note` counts each request. `report` is due at `due_ns` and gets the sizes of all ranges that the worker owns
     then: it begins to measure the ranges that are new, and forgets those that are missing. `cut_keys(segment, pieces)`
     returns keys that cut a segment into pieces of the same size. It is called rarely, as it may read indexes.
     """
@@ -57,15 +57,12 @@ class LoadMeter:
         self._meters: dict[int, RangeMeter] = {}
         self._cuts: dict[int, _Cuts] = {}
         self._reported_last = 0
-        self._due_ns = 0
-        self._early_ns = 0
-        self._bytes = 0
-        self._written_bytes = 0
-
-    def wakeup_ns(self) -> int:
+        self.due_ns = 0
         """When the next report is due."""
-        grows = self._written_bytes >= max(EARLY_BYTES, self._bytes // EARLY_SHARE)
-        return self._early_ns if grows else self._due_ns
+        self._early_ns = 0
+        self._early_bytes = EARLY_BYTES
+        """If so many bytes are written, the report is due early."""
+        self._written_bytes = 0
 
     def note(self, segment: int, op: int, keys: Sequence[bytes], entries: int, payload_bytes: int) -> None:
         """Count one request that was served. The cost is the same for any number of keys.
@@ -76,14 +73,17 @@ class LoadMeter:
         """
         if op in WRITES:
             self._written_bytes += payload_bytes
+            if self._written_bytes >= self._early_bytes:
+                self.due_ns = self._early_ns
         meter = self._meters.get(segment)
         if meter is not None:
             meter.note(op, keys, entries, payload_bytes, self._entropy)
 
     def report(self, sizes: Mapping[int, RangeSize], now_ns: int) -> LoadReport:
         """Report on all owned ranges, by segment, or on the next LOAD_RANGES_MAX of them in turn."""
-        self._due_ns, self._early_ns = now_ns + LOAD_INTERVAL_NS, now_ns + EARLY_INTERVAL_NS
-        self._bytes, self._written_bytes = sum([size.bytes for size in sizes.values()]), 0
+        self.due_ns, self._early_ns = now_ns + LOAD_INTERVAL_NS, now_ns + EARLY_INTERVAL_NS
+        worker_bytes = sum([size.bytes for size in sizes.values()])
+        self._early_bytes, self._written_bytes = max(EARLY_BYTES, worker_bytes // EARLY_SHARE), 0
         self._meters = {segment: self._meters.get(segment) or RangeMeter(now_ns) for segment in sizes}
         self._cuts = {segment: cuts for segment, cuts in self._cuts.items() if segment in sizes}
         for segment, meter in self._meters.items():

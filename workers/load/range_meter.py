@@ -68,24 +68,22 @@ class RangeMeter:
         self.sample: deque[bytes] = deque(maxlen=LOAD_KEYS_MAX)
         self._edge = b""
         self._step_ns = FIRST_STEP_NS
-        self._skip_ns = 0
+        self._draw_at_ns = 0
+        """The busy time at which the next sample is due."""
         self._updated_ns = now_ns
         self._start_counting()
 
     def note(self, op: int, keys: Sequence[bytes], entries: int, payload_bytes: int, entropy: Entropy) -> None:
         """Count one request; see LoadMeter.note."""
         entry_ns, bytes_per_ns = _COSTS[op]
-        cost_ns = REQUEST_NS + entries * entry_ns + payload_bytes // bytes_per_ns
         self._requests += 1
         self._operations += entries
         self._bytes += payload_bytes
-        self._busy_ns += cost_ns
+        self._busy_ns += REQUEST_NS + entries * entry_ns + payload_bytes // bytes_per_ns
         if op in _PUTS:
             self._note_put(keys)
-        if cost_ns < self._skip_ns:
-            self._skip_ns -= cost_ns
-        else:
-            self._draw(keys, cost_ns - self._skip_ns, entropy)
+        if self._busy_ns >= self._draw_at_ns:
+            self._draw(keys, entropy)
 
     def update(self, last_stored: bytes, now_ns: int) -> None:
         """Update the rates from the counters and reset these. `last_stored`: highest key in tables, empty for none."""
@@ -102,7 +100,7 @@ class RangeMeter:
         self.puts_per_s += weight * (self._puts * per_s - self.puts_per_s)
         self.appends_per_s += weight * (self._appends * per_s - self.appends_per_s)
         self._step_ns = max(1, int(self.busy_ns_per_s) // SAMPLES_PER_S)
-        self._skip_ns = min(self._skip_ns, 2 * self._step_ns)
+        self._draw_at_ns = min(self._draw_at_ns - self._busy_ns, 2 * self._step_ns)
         self._edge = self.last = max(self.last, last_stored)
         self._start_counting()
 
@@ -120,10 +118,12 @@ class RangeMeter:
             self._puts += len(keys)
             if first > self._edge:
                 self._appends += len(keys)
-        self.last = max(self.last, first, keys[-1])
+        if first > self.last or keys[-1] > self.last:
+            self.last = max(first, keys[-1])
 
-    def _draw(self, keys: Sequence[bytes], rest_ns: int, entropy: Entropy) -> None:
+    def _draw(self, keys: Sequence[bytes], entropy: Entropy) -> None:
         """Take the sample that is due, and further ones that fall into the same request."""
-        for _ in range(min(DRAWS_MAX, 1 + rest_ns // self._step_ns)):
+        beyond_ns = self._busy_ns - self._draw_at_ns
+        for _ in range(min(DRAWS_MAX, 1 + beyond_ns // self._step_ns)):
             self.sample.append(keys[entropy.below(len(keys))][:KEY_BYTES_MAX])  # a page may begin one byte behind a key
-        self._skip_ns = entropy.below(2 * self._step_ns)
+        self._draw_at_ns = self._busy_ns + entropy.below(2 * self._step_ns)

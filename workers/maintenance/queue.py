@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 
 from shardstore.errors import Busy, Corruption
+from shardstore.seams.clock import NEVER_NS
 from shardstore.seams.effects import Effect, JobFailed, JobFinished, StartJob
 from shardstore.seams.entropy import Entropy
 from shardstore.tables.manifest import Manifest
@@ -149,13 +150,12 @@ class MaintenanceQueue:
                 effects += self._start(slot, now_ns)
         return effects
 
-    def wakeup_ns(self) -> int | None:
-        """When to try a failed job again, or when the pause of drains ends; None if neither is awaited."""
-        short_ns = None if self._short.running else self._short.retry_at_ns or self.drains.paused_until_ns
-        long_ns = self._long.retry_at_ns
-        if short_ns is None or long_ns is None:
-            return short_ns or long_ns
-        return min(short_ns, long_ns)
+    def due_ns(self) -> int:
+        """When to try a failed job again, or when the pause of drains ends."""
+        short, long_ns = self._short, self._long.retry_at_ns or NEVER_NS
+        if short.running:
+            return long_ns
+        return min(short.retry_at_ns or self.drains.paused_until_ns or NEVER_NS, long_ns)
 
     def finished(self, event: JobFinished, now_ns: int) -> list[Effect]:
         """Take over the result of a running job."""

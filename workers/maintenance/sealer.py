@@ -33,7 +33,7 @@ class Sealer:
         """Seal the layers that must be sealed because they, the buffers or the log have grown."""
         sizes = [memory_layer_sizes(owned) for owned in self._ranges.values()]
         writes = self._writes
-        for segment in layers_to_seal(sizes, writes.buffered_bytes, writes.wal.retained_bytes, writes.limits):
+        for segment in layers_to_seal(sizes, writes.buffered_bytes, writes.wal.retained_bytes(), writes.limits):
             self.seal(self._ranges[segment])
 
     def seal_resting(self, now_ns: int) -> None:

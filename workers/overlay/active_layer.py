@@ -30,15 +30,11 @@ class ActiveLayer:
         self.deletes = 0
         """Upper bound on the keys deleted here: a key that was deleted twice counts twice, even if it was put since."""
         self._in_order = SortedEntries(self.entries)
-        self._payload_bytes = 0
+        self.size_bytes = 0
+        """Upper bound on the memory held: overwritten values still count."""
 
     def __len__(self) -> int:
         return len(self.entries)
-
-    @property
-    def size_bytes(self) -> int:
-        """Upper bound on the memory held: overwritten values still count."""
-        return self._payload_bytes + len(self.entries) * BUFFERED_ENTRY_BYTES
 
     def put(self, keys: Sequence[bytes], values: Sequence[Stored], payload_bytes: int, lsn: int) -> int:
         """Apply a batch of puts; the last of equal keys wins. Returns the growth of `size_bytes`."""
@@ -72,7 +68,7 @@ class ActiveLayer:
         twin = ActiveLayer()
         twin.entries = self.entries.copy()
         twin._in_order = self._in_order.copy(twin.entries)
-        twin.lsn_first, twin._payload_bytes = self.lsn_first, self._payload_bytes
+        twin.lsn_first, twin.size_bytes = self.lsn_first, self.size_bytes
         return twin
 
     def get_many(self, keys: Sequence[bytes]) -> list[Stored | None]:
@@ -89,7 +85,7 @@ class ActiveLayer:
 
     def marks(self, key_range: KeyRange, reverse: bool, entries_max: int, bytes_max: int) -> Sequence[KeyMark]:
         """Marks in the range, from its near end on, at least until one of the limits is reached."""
-        entry_bytes = self._payload_bytes // max(1, len(self.entries)) + 1
+        entry_bytes = self._payload_bytes() // max(1, len(self.entries)) + 1
         return self._in_order.marks(key_range, reverse, min(entries_max, bytes_max // entry_bytes + 1), entry_bytes)
 
     def columns(self, key_range: KeyRange) -> Sequence[Entries]:
@@ -107,13 +103,17 @@ class ActiveLayer:
         """
         assert self.lsn_first or not self.entries, "a layer with entries has no first LSN"
         payload_bytes = sum(map(len, self.entries)) + sum(len(value) for value in self.entries.values() if value)
-        assert payload_bytes <= self._payload_bytes, "entries take more memory than is counted"
+        assert payload_bytes <= self._payload_bytes(), "entries take more memory than is counted"
         self._in_order.check_invariants()
 
     def _noted(self, keys: int, entries_before: int, payload_bytes: int, lsn: int) -> int:
         new = len(self.entries) - entries_before
         if new < keys:
             self._in_order.note_overwritten()
-        self._payload_bytes += payload_bytes
+        grown_bytes = payload_bytes + new * BUFFERED_ENTRY_BYTES
+        self.size_bytes += grown_bytes
         self.lsn_first = self.lsn_first or lsn
-        return payload_bytes + new * BUFFERED_ENTRY_BYTES
+        return grown_bytes
+
+    def _payload_bytes(self) -> int:
+        return self.size_bytes - len(self.entries) * BUFFERED_ENTRY_BYTES

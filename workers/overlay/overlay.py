@@ -40,6 +40,10 @@ class Overlay:
         active_bytes = self.active.size_bytes
         return active_bytes + sum([run.size_bytes for run in self.runs]) if self.runs else active_bytes
 
+    def usage(self) -> tuple[int, int]:
+        """`size_bytes` and `due_runs`, which every write asks for."""
+        return (self.size_bytes, self.due_runs) if self.runs else (self.active.size_bytes, 0)
+
     @property
     def lsn_first(self) -> int:
         """LSN of the oldest write held; 0 if there is none."""

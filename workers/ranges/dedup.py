@@ -119,8 +119,8 @@ class DedupWindow:
 
     def judge(self, request: RequestId, retry: bool) -> DedupVerdict:
         """Whether a write request is new, a duplicate or too old. `retry`: it may have been sent before."""
-        client, sequence = request
-        known = self._clients.get(client)
+        sequence = request.sequence
+        known = self._clients.get(request.client)
         if known is None:
             return DedupVerdict.TOO_OLD if retry and self._forgot else _NEW
         if sequence > known.newest:
@@ -148,23 +148,21 @@ class DedupWindow:
 
     def note(self, request: RequestId, lsn: int, lsn_durable: int, result: WriteResult = None) -> None:
         """Remember a request that was judged NEW. The log is durable up to `lsn_durable`."""
-        client, sequence = request
-        spans_max, clients_max, values_max, _, bytes_max = self._limits
+        client, sequence, limits = request.client, request.sequence, self._limits
         known = self._clients.pop(client, None)
+        is_new = known is None
         if known is None or known.is_shared or known.is_doubtful:
             known = self._own(known, sequence)
         known.minute = self._minute
         self._clients[client] = known
-        self.size_bytes += known.note(sequence, result, spans_max, values_max)
+        grown_bytes = known.note(sequence, result, limits.spans, limits.values)
         unsynced = self._unsynced
         while unsynced and unsynced[0][0] <= lsn_durable:
             unsynced.popleft()
         if lsn > lsn_durable:
             unsynced.append((lsn, client, sequence))
-        if len(self._clients) > clients_max:
-            self._forget()
-        if self.size_bytes > bytes_max:
-            self.shrink(bytes_max - bytes_max // 8)
+        if grown_bytes or is_new:
+            self._grow(grown_bytes)
 
     def note_again(self, request: RequestId, lsn: int, result: WriteResult) -> None:
         """Remember a request replayed from the log, unless the window of the manifest has it already."""
@@ -322,6 +320,15 @@ class DedupWindow:
         while len(self._clients) > self._limits.clients:
             self._forget()
         self.shrink(self._limits.bytes_max)
+
+    def _grow(self, grown_bytes: int) -> None:
+        """Note that a client has come, or that the record of one has grown."""
+        self.size_bytes += grown_bytes
+        if len(self._clients) > self._limits.clients:
+            self._forget()
+        bytes_max = self._limits.bytes_max
+        if self.size_bytes > bytes_max:
+            self.shrink(bytes_max - bytes_max // 8)
 
     def _forget(self) -> None:
         """Forget the client that was silent longest."""

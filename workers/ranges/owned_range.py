@@ -230,7 +230,8 @@ class OwnedRange:
 
         `deletes`: how many of the values are TOMBSTONE. Returns by how many bytes the layer has grown.
         """
-        self.writes_applied += bool(keys)  # a BAR has no keys, and changes nothing that a scan shows
+        if keys:  # a BAR has none, and changes nothing that a scan shows
+            self.writes_applied += 1
         if self.slot is not None:
             self.slot.note(keys)
         active = self.overlay.writable(lsn)

@@ -35,6 +35,11 @@ class MemoryLimits:
         """The limits of a worker with this lease, in bytes."""
         return cls(lease, lease // 2, min(plan.seal_bytes, lease // 4), plan.lease_max // 2)
 
+    def pressure(self, usage_bytes: int) -> int:
+        """How full the worker's buffers are, 0 to 255."""
+        level = usage_bytes * 255 // (self.worker_bytes or 1)
+        return level if level < 255 else 255
+
 
 Usage: TypeAlias = tuple[int, int, int, int]
 """What is held now: bytes of the worker and of the range, runs that are due for a drain, bytes of the log."""
@@ -65,9 +70,3 @@ def _busy(cause: str, used: int, limit: int) -> Busy:
 assert LEASE_FLOOR_BYTES // 2 >= REQUEST_BYTES_MAX + REQUEST_ENTRIES_MAX * BUFFERED_ENTRY_BYTES, (
     "the largest request must fit into an empty range"
 )
-
-
-def pressure(usage_bytes: int, limits: MemoryLimits) -> int:
-    """How full the worker's buffers are, 0 to 255."""
-    level = usage_bytes * 255 // (limits.worker_bytes or 1)
-    return level if level < 255 else 255

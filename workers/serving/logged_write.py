@@ -61,7 +61,6 @@ class LoggedWrite:
     lsn: int = field(default=0, init=False)
     _entries: dict[bytes, Stored] | None = field(default=None, init=False)
 
-    @property
     def admitted_bytes(self) -> int:
         """Upper bound on the bytes by which the overlay grows."""
         return self.payload_bytes + len(self.keys) * BUFFERED_ENTRY_BYTES

@@ -34,18 +34,14 @@ class PagesAhead:
 
     def __init__(self, view_bytes: int) -> None:
         self._pages_max = max(1, min(PAGES_MAX, view_bytes // SHARE_OF_VIEWS // SCAN_PAGE_BYTES))
-        self._wanted: dict[bytes, ScanRequest] = {}
+        self.wanted: dict[bytes, ScanRequest] = {}
+        """The requests for the pages to be read ahead, by cursor."""
         self._read: dict[bytes, _PageAhead] = {}
-
-    @property
-    def are_wanted(self) -> bool:
-        """Whether a page is to be read ahead."""
-        return bool(self._wanted)
 
     @property
     def cursors(self) -> set[bytes]:
         """The cursors of the scans that pages belong to."""
-        return {*self._wanted, *self._read}
+        return {*self.wanted, *self._read}
 
     @property
     def size_bytes(self) -> int:
@@ -56,12 +52,12 @@ class PagesAhead:
         """Note that the page after this one is to be read ahead."""
         left = request.limit - page.entries if request.limit else 0
         start, end = (request.start, page.resume) if request.reverse else (page.resume, request.end)
-        self._wanted[request.cursor] = replace(request, start=start, end=end, limit=left)
+        self.wanted[request.cursor] = replace(request, start=start, end=end, limit=left)
 
     def read_next(self, read: Callable[[ScanRequest], EncodedPage]) -> None:
         """Read the page that was wanted first. Damage is left for the client to find when it asks."""
-        cursor = next(iter(self._wanted))
-        request = self._wanted.pop(cursor)
+        cursor = next(iter(self.wanted))
+        request = self.wanted.pop(cursor)
         try:
             page = read(request)
         except (Corruption, StorageFailure):
@@ -80,7 +76,7 @@ class PagesAhead:
 
     def forget(self, cursor: bytes) -> None:
         """Drop what belongs to a scan that is closed or continues elsewhere."""
-        self._wanted.pop(cursor, None)
+        self.wanted.pop(cursor, None)
         self._read.pop(cursor, None)
 
     def check_invariants(self) -> None:
@@ -88,4 +84,4 @@ class PagesAhead:
         assert len(self._read) <= self._pages_max, "too many pages were read ahead"
         sizes = [ahead.page.payload_bytes for ahead in self._read.values()]
         assert max(sizes, default=0) <= SCAN_PAGE_BYTES, "a page is too large"
-        assert self._wanted.keys().isdisjoint(self._read), "a page that was read is to be read again"
+        assert self.wanted.keys().isdisjoint(self._read), "a page that was read is to be read again"

@@ -21,18 +21,20 @@ from shardstore.workers.serving.requests import is_single, key_of, keys_of
 KEYS_AT_ONCE = 4
 _GET = int(Op.GET)
 _PRESENCE = int(Flag.PRESENCE)
+_IN_MEMORY = int(Flag.IN_MEMORY)
 _VALUES_FIXED = int(Flag.VALUES_FIXED)
 _ONE_ABSENT = encode([None]).frame
 
 
 def reply_to_get(owned: OwnedRange, asker: Asker, frames: Sequence[bytes], pressure: int, load: LoadMeter) -> Send:
     """Reply to a GET. Raises InvalidRequest, Corruption."""
-    if asker.header.flags & Flag.IN_MEMORY:
+    header = asker.header
+    if header.flags & _IN_MEMORY:
         owned.note_read_in_memory()
-    if is_single(asker.header):
+    if is_single(header):
         return _get_one(owned, asker, key_of(frames, owned.key_range), pressure, load)
-    keys = keys_of(asker.header, frames, owned.key_range)
-    presence = bool(asker.header.flags & Flag.PRESENCE)
+    keys = keys_of(header, frames, owned.key_range)
+    presence = bool(header.flags & _PRESENCE)
     values = _values(owned, keys, presence)
     column = encode(values)
     load.note(owned.segment_id, _GET, keys, len(values), len(column.frame))

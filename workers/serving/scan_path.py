@@ -95,17 +95,16 @@ class ScanPath:
         body = (page.keys.frame, page.values.frame, page.resume, cursor)
         return asker.accept(self._writes.pressure, body, flags, page.entries)
 
-    @property
     def has_work(self) -> bool:
         """Whether a request waits for its turn, or a page is to be read ahead."""
-        return bool(self.turns) or self.open.ahead.are_wanted
+        return bool(self.turns or self.open.ahead.wanted)
 
     def take_turn(self, reply: Reply, now_ns: int) -> list[Effect] | None:
         """Reply to the first request that waits; without a reply it waits again. If none waits, read a page ahead.
 
         Returns None if there was nothing to do.
         """
-        if not self.has_work:
+        if not self.has_work():
             return None
         if not self.turns:
             self.open.ahead.read_next(self._read_ahead)

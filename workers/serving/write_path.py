@@ -19,10 +19,11 @@ from collections.abc import Collection, Sequence
 from operator import lt
 
 from shardstore.errors import Busy, DiskFull, InvalidRequest, NotWritable, StorageFailure
-from shardstore.identifiers import RequestId
+from shardstore.identifiers import RequestId, new_request_id
 from shardstore.limits import MILLISECOND_NS, SECOND_NS
 from shardstore.options import Durability
 from shardstore.outcome import Ending
+from shardstore.seams.clock import NEVER_NS
 from shardstore.seams.effects import Effect, Stop, SyncWal
 from shardstore.wire.messages import OutcomeReply, Refusal, encode
 from shardstore.wire.wire_format import Flag, Header, Op, Status
@@ -30,7 +31,7 @@ from shardstore.workers.load.meter import LoadMeter
 from shardstore.workers.ranges.dedup import DedupVerdict, Noted
 from shardstore.workers.ranges.owned_range import OwnedRange
 from shardstore.workers.ranges.results import BARRED, FAILED, WriteResult
-from shardstore.workers.serving.admission import MemoryLimits, admit, pressure
+from shardstore.workers.serving.admission import MemoryLimits, admit
 from shardstore.workers.serving.conditions import Judge
 from shardstore.workers.serving.drain_rate import RETRY_UNMEASURED_NS, DrainRate
 from shardstore.workers.serving.logged_write import LoggedWrite, reply_to
@@ -58,7 +59,7 @@ is sealed."""
 class WritePath:
     """All writes of a worker, in the order of their LSNs.
 
-    Invariants: `buffered_bytes` is the sum of all overlays, and `_logged_bytes` that of `_logged`; the writes in
+    Invariants: `buffered_bytes` is the sum of all overlays, and `logged_bytes` that of `_logged`; the writes in
     `_logged` are ordered by LSN, above everything that is applied; except with ASYNC, what is applied is durable.
     """
 
@@ -76,21 +77,23 @@ class WritePath:
         self._durability = durability
         self._asynchronous = durability is Durability.ASYNC
         self._logged: deque[LoggedWrite] = deque()
-        self._logged_bytes = 0
+        self.logged_bytes = 0
+        """Memory of logged writes that are not applied yet."""
         self._syncing = False
         self._sync_wanted = 0
-        self._sync_due_ns: int | None = None
+        self.sync_due_ns = NEVER_NS
+        """When the next sync of ASYNC is due."""
         self._thaw_due_ns = 0
 
     @property
     def pressure(self) -> int:
         """How full the buffers are, 0 to 255."""
-        return pressure(self.buffered_bytes + self._logged_bytes, self.limits)
+        return self.limits.pressure(self.buffered_bytes + self.logged_bytes)
 
     @property
     def held_bytes(self) -> int:
         """What counts against the lease: overlays, and logged writes that are not applied yet."""
-        return self.buffered_bytes + self._logged_bytes
+        return self.buffered_bytes + self.logged_bytes
 
     def limit(self, limits: MemoryLimits) -> None:
         """Admit writes within these limits from now on."""
@@ -111,11 +114,6 @@ class WritePath:
             return False
         self._grown_bytes = 0
         return True
-
-    @property
-    def logged_bytes(self) -> int:
-        """Memory of logged writes that are not applied yet."""
-        return self._logged_bytes
 
     @property
     def idle(self) -> bool:
@@ -202,7 +200,7 @@ class WritePath:
         effects: list[Effect] = []
         while self._logged and self._logged[0].lsn <= lsn:
             logged = self._logged.popleft()
-            self._logged_bytes -= logged.admitted_bytes
+            self.logged_bytes -= logged.admitted_bytes()
             effects += self._apply(logged)
         return effects + self._sync()
 
@@ -228,10 +226,6 @@ class WritePath:
         self._sync_wanted = max(self._sync_wanted, lsn)
         return self._sync()
 
-    def wakeup_ns(self) -> int | None:
-        """When the next sync of ASYNC is due."""
-        return self._sync_due_ns
-
     def tick(self, now_ns: int) -> list[Effect]:
         """Begin the sync of ASYNC if it is due. Stop, to be started again, once a frozen log could be written."""
         if self.wal.frozen is not None:
@@ -240,15 +234,15 @@ class WritePath:
                 self._thaw_due_ns = now_ns + THAW_NS
                 if self.wal.could_thaw():
                     return [Stop(f"the disk takes writes again; before it did not: {self.wal.frozen.failure}")]
-        if self._sync_due_ns is None or self._sync_due_ns > now_ns:
+        if self.sync_due_ns > now_ns:
             return []
-        self._sync_due_ns = None
+        self.sync_due_ns = NEVER_NS
         return self.require_durable(self.wal.lsn_appended)
 
     def check_invariants(self, ranges: Collection[OwnedRange]) -> None:
         """Raise AssertionError if an invariant of this class, or of the log, does not hold. `ranges`: all ranges."""
         assert self.buffered_bytes == sum([owned.overlay.size_bytes for owned in ranges]), "overlays are miscounted"
-        assert self._logged_bytes == sum([each.admitted_bytes for each in self._logged]), "logged bytes are miscounted"
+        assert self.logged_bytes == sum([each.admitted_bytes() for each in self._logged]), "logged bytes are miscounted"
         lsns = [logged.lsn for logged in self._logged]
         assert all(map(lt, lsns, lsns[1:])), "writes are out of order"
         lsn_applied = self.lsn_applied
@@ -258,9 +252,8 @@ class WritePath:
         self.wal.check_invariants()
 
     def _admit(self, owned: OwnedRange, incoming_bytes: int, now_ns: int) -> None:
-        overlay = owned.overlay
-        worker_bytes = self.buffered_bytes + self._logged_bytes
-        usage = worker_bytes, overlay.size_bytes, overlay.due_runs, self.wal.retained_bytes
+        range_bytes, due_runs = owned.overlay.usage()
+        usage = self.buffered_bytes + self.logged_bytes, range_bytes, due_runs, self.wal.retained_bytes()
         try:
             admit(incoming_bytes, usage, self.limits)
         except Busy as busy:
@@ -281,7 +274,7 @@ class WritePath:
         owned = write.owned
         asker, result = write.waiting[0]
         wal, keys = self.wal, write.keys
-        self._admit(owned, write.admitted_bytes, now_ns)
+        self._admit(owned, write.admitted_bytes(), now_ns)
         try:
             write.lsn = wal.append(kind, layout, len(keys), owned.segment_id, owned.epoch, request, body[0], body[1])
         except DiskFull as full:
@@ -295,10 +288,11 @@ class WritePath:
             op = _DELETE if write.values is None else _PUT
             self._load.note(owned.segment_id, op, keys, len(keys), write.payload_bytes)
         if self._asynchronous:
-            self._sync_due_ns = self._sync_due_ns or now_ns + SYNC_INTERVAL_NS
+            if self.sync_due_ns == NEVER_NS:
+                self.sync_due_ns = now_ns + SYNC_INTERVAL_NS
             return self._apply(write)
         self._logged.append(write)
-        self._logged_bytes += write.admitted_bytes
+        self.logged_bytes += write.admitted_bytes()
         return self._sync()
 
     def _apply(self, logged: LoggedWrite) -> list[Effect]:
@@ -307,7 +301,7 @@ class WritePath:
             logged.owned.empty_ranges.note(logged.emptied)
         self.buffered_bytes += grown_bytes
         self._grown_bytes += grown_bytes
-        pressure = self.pressure
+        pressure = self.limits.pressure(self.buffered_bytes + self.logged_bytes)
         return [reply_to(asker, result, pressure) for asker, result in logged.waiting]
 
     def _reply_to_known(
@@ -345,7 +339,7 @@ class WritePath:
 def _request_of(header: Header) -> RequestId:
     if not header.client:
         raise InvalidRequest("a write needs the client id that HELLO gives")
-    return RequestId(header.client, header.sequence)
+    return new_request_id((header.client, header.sequence))
 
 
 def _isolated() -> Busy:

@@ -17,6 +17,7 @@ from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import replace
 
 from shardstore.limits import MILLISECOND_NS
+from shardstore.seams.clock import NEVER_NS
 from shardstore.seams.effects import Effect, Send
 from shardstore.wire.link_names import ROUTER
 from shardstore.wire.messages import encode
@@ -55,7 +56,8 @@ class LocalChanges:
         self._ranges = ranges
         self._open_range = open_range
         self._board = board
-        self._orders: dict[int, Order] = {}
+        self.orders: dict[int, Order] = {}
+        """The changes under way, by number."""
         self._reported: dict[int, Progress] = {}
         self._carried: dict[int, DedupWindow] = {}
         self._durable_first: dict[int, int] = {}
@@ -64,18 +66,14 @@ class LocalChanges:
         self.former: dict[int, OwnedRange] = {}
         """Retired parents that open scans still read."""
 
-    def __bool__(self) -> bool:
-        """Whether any change is under way."""
-        return bool(self._orders)
-
     @property
     def parents(self) -> set[int]:
         """Segments of the parents of all changes under way."""
-        return {parent.segment for order in self._orders.values() for parent in order.change.parents}
+        return {parent.segment for order in self.orders.values() for parent in order.change.parents}
 
     def parents_elsewhere(self, owned: OwnedRange) -> list[Relative]:
         """The parents of a child that other workers own."""
-        for order in self._orders.values():
+        for order in self.orders.values():
             if _is_child(owned, order.change):
                 parents = order.change.parents_over(owned.key_range)
                 return [parent for parent in parents if parent.worker != self._worker]
@@ -83,7 +81,7 @@ class LocalChanges:
 
     def full_disk_elsewhere(self, owned: OwnedRange) -> str:
         """What fails at the owners of a child's parents because their disk is full; empty if nothing does."""
-        orders = [order for order in self._orders.values() if _is_child(owned, order.change)]
+        orders = [order for order in self.orders.values() if _is_child(owned, order.change)]
         return next((order.full_disk for order in orders if order.full_disk), "")
 
     def take(self, order: Order) -> None:
@@ -92,7 +90,7 @@ class LocalChanges:
         mine = [each.segment for each in (*change.parents, *change.children) if each.worker == self._worker]
         if any(segment in self._retired for segment in mine):
             return
-        self._orders[change.number] = order
+        self.orders[change.number] = order
         for parent in change.parents:
             if parent.worker == self._worker and parent.segment not in self._ranges:
                 self._ranges[parent.segment] = self._open_range(parent, parent.epoch, None)
@@ -106,7 +104,7 @@ class LocalChanges:
     def advance(self, writes: WritePath, maintenance: MaintenanceQueue, now_ns: int) -> list[Effect]:
         """Do what can be done now, and report it to the router."""
         effects: list[Effect] = []
-        for order in self._orders.values():
+        for order in self.orders.values():
             effects += self._fence(order.change, writes, maintenance, now_ns)
             self._adopt(order, writes.wal.lsn_durable)
             self._materialise(order, maintenance)
@@ -115,13 +113,13 @@ class LocalChanges:
             self._report_due_ns = now_ns + PROGRESS_INTERVAL_NS
         return effects
 
-    def wakeup_ns(self) -> int | None:
+    def due_ns(self) -> int:
         """When to advance at the latest, to repeat the report and because an isolation may have ended."""
-        return self._report_due_ns if self._orders else None
+        return self._report_due_ns if self.orders else NEVER_NS
 
     def keep_only(self, changes: Container[int]) -> None:
         """End all other changes: they are done, as the router no longer knows them."""
-        for change in [change for change in self._orders if change not in changes]:
+        for change in [change for change in self.orders if change not in changes]:
             self.end(change)
 
     def end(self, change: int) -> None:
@@ -129,10 +127,10 @@ class LocalChanges:
 
         Then its progress is still reported, and the router replies that the parent can be removed.
         """
-        order = self._orders.get(change)
+        order = self.orders.get(change)
         if order is None or self._here(order.change.parents):
             return
-        del self._orders[change]
+        del self.orders[change]
         self._reported.pop(change, None)
         self._durable_first.pop(change, None)
         for child in order.change.children:
@@ -165,7 +163,7 @@ class LocalChanges:
 
     def check_invariants(self) -> None:
         """Raise AssertionError if an invariant of this class does not hold."""
-        orders, parents = self._orders, self.parents
+        orders, parents = self.orders, self.parents
         children = {child.segment for order in orders.values() for child in order.change.children}
         assert all(order.change.number == number for number, order in orders.items()), "an order is found as another"
         assert self._reported.keys() | self._durable_first.keys() <= orders.keys(), "progress of no order is kept"

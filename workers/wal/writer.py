@@ -80,8 +80,10 @@ class WalWriter:
         self._worker = worker
         self._log_id = log_id
         self._next_lsn = next_lsn
-        self._lsn_appended = lsn_durable
-        self._lsn_durable = lsn_durable
+        self.lsn_appended = lsn_durable
+        """LSN of the last record that the operating system has."""
+        self.lsn_durable = lsn_durable
+        """LSN of the last record that is known to be on stable storage."""
         self._closed = list(files)
         self._closed_bytes = sum(file.bytes for file in files)
         self._active: File | None = None
@@ -91,21 +93,10 @@ class WalWriter:
         self._failure: StorageFailure | None = None
 
     @property
-    def lsn_appended(self) -> int:
-        """LSN of the last record that the operating system has."""
-        return self._lsn_appended
-
-    @property
-    def lsn_durable(self) -> int:
-        """LSN of the last record that is known to be on stable storage."""
-        return self._lsn_durable
-
-    @property
     def next_lsn(self) -> int:
         """LSN that the next record gets."""
         return self._next_lsn
 
-    @property
     def retained_bytes(self) -> int:
         """Size of all files of the log."""
         return self._closed_bytes + self._active_bytes
@@ -139,7 +130,7 @@ class WalWriter:
         assert size <= RECORD_HEADER_BYTES + REQUEST_BYTES_MAX, "recovery refuses longer records"
         lsn = self._next_lsn
         header = encode_record_header(
-            self._log_id, kind, layout, entries, lsn, self._lsn_durable, segment, epoch, request, keys, values
+            self._log_id, kind, layout, entries, lsn, self.lsn_durable, segment, epoch, request, keys, values
         )
         try:
             self._file_for(size).append((header, keys, values))
@@ -150,15 +141,15 @@ class WalWriter:
             self._failure = failure
             raise
         self._active_bytes += size
-        self._lsn_appended = lsn
+        self.lsn_appended = lsn
         self._next_lsn = lsn + 1
         return lsn
 
     def rotate(self) -> None:
         """Close the active file to records, if it holds any: the next record begins a new file."""
-        if self._active is None or self._lsn_appended < self._lsn_first:
+        if self._active is None or self.lsn_appended < self._lsn_first:
             return
-        closed = WalFile(self._active.path, self._lsn_first, self._lsn_appended, self._active_bytes)
+        closed = WalFile(self._active.path, self._lsn_first, self.lsn_appended, self._active_bytes)
         self._closed.append(closed)
         self._closed_bytes += self._active_bytes
         self._unsynced.append((closed, self._active))
@@ -168,7 +159,7 @@ class WalWriter:
     def unsynced_files(self) -> tuple[File, ...]:
         """The files to sync, in this order, so that everything up to `lsn_appended` is on stable storage."""
         files = [file for _, file in self._unsynced]
-        if self._active is not None and self._lsn_durable < self._lsn_appended:
+        if self._active is not None and self.lsn_durable < self.lsn_appended:
             files.append(self._active)
         return tuple(files)
 
@@ -177,15 +168,15 @@ class WalWriter:
 
         The name of a file is not durable if the file begins above lsn_durable.
         """
-        names_unsynced = self._lsn_durable < self._lsn_first <= self._lsn_appended or any(
-            self._lsn_durable < closed.lsn_first for closed, _ in self._unsynced
+        names_unsynced = self.lsn_durable < self._lsn_first <= self.lsn_appended or any(
+            self.lsn_durable < closed.lsn_first for closed, _ in self._unsynced
         )
         return worker_directory(self._worker) if names_unsynced else None
 
     def mark_synced(self, lsn: int) -> None:
         """Note that `unsynced_files`, as of the append of `lsn` or later, and their names have been synced."""
-        assert lsn <= self._lsn_appended
-        self._lsn_durable = max(self._lsn_durable, lsn)
+        assert lsn <= self.lsn_appended
+        self.lsn_durable = max(self.lsn_durable, lsn)
         self._close_synced()
 
     def files_before(self, lsn_checkpoint: int) -> list[str]:
@@ -223,10 +214,10 @@ class WalWriter:
 
     def check_invariants(self) -> None:
         """Raise AssertionError if an invariant of this class does not hold."""
-        assert self._lsn_durable <= self._lsn_appended < self._next_lsn, "LSNs are out of order"
+        assert self.lsn_durable <= self.lsn_appended < self._next_lsn, "LSNs are out of order"
         assert self._closed_bytes == sum([file.bytes for file in self._closed]), "closed files are miscounted"
         assert all(one.lsn_last < following.lsn_first for one, following in pairwise(self._closed)), "files overlap"
-        above_durable = [file for file in self._closed if file.lsn_last > self._lsn_durable]
+        above_durable = [file for file in self._closed if file.lsn_last > self.lsn_durable]
         assert [file for file, _ in self._unsynced] == above_durable, "a file that is not durable would not be synced"
         if self._active is not None:
             self._check_active(self._active)
@@ -237,7 +228,7 @@ class WalWriter:
         assert last_closed < self._lsn_first <= self._next_lsn, "the active file begins at a wrong record"
         assert active.path == wal_file(self._worker, self._lsn_first), "the active file has a wrong name"
         has_records = self._active_bytes > FILE_HEADER_BYTES
-        assert has_records == (self._lsn_first <= self._lsn_appended), "the active file lacks its records"
+        assert has_records == (self._lsn_first <= self.lsn_appended), "the active file lacks its records"
         assert self.failed or active.size() == self._active_bytes, "the active file holds more or less than is counted"
 
     def _file_for(self, size: int) -> File:
@@ -248,7 +239,7 @@ class WalWriter:
             self._active = self._filesystem.create(wal_file(self._worker, self._next_lsn))
             self._lsn_first = self._next_lsn
         if not self._active_bytes:
-            header = FileHeader(self._worker, self._log_id, self._next_lsn, self._lsn_appended, self._lsn_durable)
+            header = FileHeader(self._worker, self._log_id, self._next_lsn, self.lsn_appended, self.lsn_durable)
             self._active.append((header.encode(),))
             self._active_bytes = FILE_HEADER_BYTES
         return self._active
@@ -265,5 +256,5 @@ class WalWriter:
 
     def _close_synced(self) -> None:
         """Close the handles of full files that a sync has covered."""
-        while self._unsynced and self._unsynced[0][0].lsn_last <= self._lsn_durable:
+        while self._unsynced and self._unsynced[0][0].lsn_last <= self.lsn_durable:
             self._unsynced.popleft()[1].close()

@@ -38,7 +38,7 @@ class AsyncCallRunner:
 
         Most reads end here: a coroutine of their own for each of them would take a good part of their time.
         """
-        if self._reads_in_a_row >= READS_IN_A_ROW_MAX or not self._pump.may_read:
+        if self._reads_in_a_row >= READS_IN_A_ROW_MAX or not self._pump.may_read():
             return NOT_READY
         if timeout is not None:
             checked_timeout_ns(timeout)
@@ -49,7 +49,7 @@ class AsyncCallRunner:
         """Return the value of a key: from the files of its range if possible, else from a worker."""
         found = self._read(key, timeout)
         if isinstance(found, Ask):
-            found = await self.one(operations.get(key, timeout, found.value))
+            found = await self.one(operations.get(key, timeout, found.flags))
         elif self._reads_in_a_row >= READS_IN_A_ROW_MAX:
             await self._let_others_run()
         return found
@@ -58,7 +58,7 @@ class AsyncCallRunner:
         """Return whether a key has a value, as `get`."""
         found = self._read(key, timeout)
         if isinstance(found, Ask):
-            found = await self.one(operations.contains(key, timeout, found.value))
+            found = await self.one(operations.contains(key, timeout, found.flags))
         elif self._reads_in_a_row >= READS_IN_A_ROW_MAX:
             await self._let_others_run()
         return found is not None
@@ -102,11 +102,11 @@ class AsyncCallRunner:
         self._reads_in_a_row += 1
         if timeout is not None:
             checked_timeout_ns(timeout)
-        return self._reads.get(key) if self._pump.may_read else ASK
+        return self._reads.get(key) if self._pump.may_read() else ASK
 
     def _begun(self, call: Call) -> Call:
         """Begin a call. A read of many keys asks workers only for those that cannot be read from files."""
-        if type(call) is Many and call.op is Op.GET and self._pump.may_read:
+        if type(call) is Many and call.op is Op.GET and self._pump.may_read():
             left = self._reads.get_many(call)
             if isinstance(left, list):
                 return self._pump.ended_with(call, left)

@@ -17,7 +17,7 @@ from typing import Any
 from shardstore.client.calls.calls import Call, is_write
 from shardstore.client.driver import Driver
 from shardstore.client.fork_hook import refusal, watch
-from shardstore.client.session.effects import Abandon, Await, Resolve, Submit
+from shardstore.client.session.effects import Abandon, Await
 from shardstore.client.surroundings import Surroundings
 from shardstore.errors import Closed, InvalidRequest, Unavailable
 from shardstore.limits import SECOND_NS
@@ -74,7 +74,6 @@ class LoopPump:
         """Why it cannot be used any more; empty while it can."""
         return self._ended
 
-    @property
     def may_read(self) -> bool:
         """Whether a read may go past the session: in the pump's loop, and after every write whose caller was cancelled.
 
@@ -91,7 +90,7 @@ class LoopPump:
 
     def _new_driver(self) -> Driver:
         made_of = self._surroundings
-        return Driver(made_of.new_transport, made_of.clock, made_of.new_session, self._resolve)
+        return Driver(made_of.new_transport, made_of.clock, made_of.new_session, self._note_end)
 
     def submit(self, call: Call) -> Call:
         """Take a call. It is sent at the end of this turn of the loop. Raises Closed, InvalidRequest."""
@@ -100,11 +99,11 @@ class LoopPump:
         self._turn_soon()
         return call
 
-    def ended_with(self, call: Call, value: Any) -> Call:
+    def ended_with(self, call: Call, answer: Any) -> Call:
         """Take a call that was done without the session. Raises Closed, InvalidRequest."""
         future = self._futures[call] = self._future_of(call, self._loop_of_this_call())
-        future.set_result(value)
-        call.settled = True
+        future.set_result(answer)
+        call.settle(answer, None)
         return call
 
     def tell(self, call: Call) -> None:
@@ -228,7 +227,7 @@ class LoopPump:
 
     def _await(self, call: Call) -> None:
         if call.held and not self._driver.torn:
-            self._driver.handle((Await(call),))
+            self._driver.handle(Await(call))
             self._turn_soon()
 
     def _turn_soon(self) -> None:
@@ -251,11 +250,11 @@ class LoopPump:
             if self._driver.torn and not self._start_over():
                 return
             while self._abandoned:
-                self._driver.handle((Abandon(self._abandoned.popleft()),))
+                self._driver.handle(Abandon(self._abandoned.popleft()))
             if self._submitted:
                 self._driver.torn = True
                 calls, self._submitted = self._submitted, []
-                self._driver.handle((Submit(calls),))
+                self._driver.handle(calls)
             for _ in range(_RECEIVES_PER_TURN):
                 if not self._driver.receive(0):
                     break
@@ -278,7 +277,7 @@ class LoopPump:
                 self._attach(self._loop)
         except Unavailable as error:
             for call in self._submitted:
-                self._resolve(Resolve(call, None, Unavailable(str(error))))
+                self._end(call, Unavailable(str(error)))
             self._submitted.clear()
         return not self._driver.torn
 
@@ -287,8 +286,7 @@ class LoopPump:
         unsent = set(self._submitted)
         for call in list(self._futures):
             if call not in unsent:
-                call.settled = True
-                self._resolve(Resolve(call, None, self._driver.interrupted(call)))
+                self._end(call, self._driver.interrupted(call))
 
     def _set_timer(self) -> None:
         """Set the timer for the next wakeup of the session. An earlier timer stays, as it does no harm."""
@@ -307,18 +305,25 @@ class LoopPump:
             self._timer = None
         self._turn()
 
-    def _resolve(self, effect: Resolve) -> None:
-        future = self._futures.get(effect.call)
+    def _end(self, call: Call, error: Exception) -> None:
+        """End a call with an error, unless it has ended."""
+        if not call.settled:
+            call.settle(None, error)
+        self._note_end(call)
+
+    def _note_end(self, call: Call) -> None:
+        """Pass the end of a call on to its future."""
+        future = self._futures.get(call)
         if future is None:
             return
         if future.cancelled():  # its task does not know that yet, and will ask how the call has ended
-            future = self._futures[effect.call] = self._future_of(effect.call, future.get_loop())
+            future = self._futures[call] = self._future_of(call, future.get_loop())
         if future.done():
             return
-        if effect.error is None:
-            future.set_result(effect.value)
+        if call.error is None:
+            future.set_result(call.answer)
         else:
-            future.set_exception(effect.error)
+            future.set_exception(call.error)
 
 
 def _turn_of(pump: weakref.ref[LoopPump], by_timer: bool = False) -> None:

@@ -198,4 +198,4 @@ class _AsyncPageReader:
         """Read a page from the view of the scan or, at its first page in a range, from the files of the range."""
         if call.view is not None:
             return call.view.page(call)
-        return self._reads.page(call) if self._pump.may_read else ASK
+        return self._reads.page(call) if self._pump.may_read() else ASK

@@ -20,33 +20,10 @@ from typing import Any
 from shardstore.client.calls.calls import Call, is_write
 from shardstore.client.driver import Driver
 from shardstore.client.fork_hook import refusal, watch
-from shardstore.client.session.effects import Abandon, Await, Resolve, SessionEvent, Submit
+from shardstore.client.session.effects import Abandon, Await
 from shardstore.client.surroundings import Surroundings
 from shardstore.errors import Closed, InvalidRequest, Unavailable
 from shardstore.seams.transport import ClientTransport
-
-
-class Ticket:
-    """A submitted call, and how it ended. `parking` is where its thread waits, once it does."""
-
-    __slots__ = ("call", "error", "parking", "pump", "settled", "value")
-
-    def __init__(self, call: Call, pump: Pump) -> None:
-        self.call = call
-        self.pump = pump
-        self.settled = False
-        self.value: Any = None
-        self.error: Exception | None = None
-        self.parking: queue.SimpleQueue[None] | None = None
-
-    def settle(self, value: Any, error: Exception | None) -> None:
-        """Note how the call ended, and wake the thread that waits for it."""
-        self.value = value
-        self.error = error
-        self.settled = True
-        if self.parking is not None:
-            self.parking.put(None)
-
 
 CLOSED = "the client was closed"
 FORKED = "the process was forked while the call was under way; it goes on in the parent"
@@ -65,8 +42,8 @@ class Pump:
         self._waking = threading.RLock()  # held to wake the driver, and to forbid that before the transport is closed
         self._submitted: deque[Call] = deque()
         self._events: deque[Abandon | Await] = deque()
-        self._tickets: dict[Call, Ticket] = {}
-        self._parked: dict[Ticket, None] = {}
+        self._under_way: dict[Call, None] = {}
+        self._parked: dict[Call, None] = {}
         self._parked_threads: set[int] = set()
         self._receiving = False
         self._ended = ""
@@ -88,12 +65,11 @@ class Pump:
         """Why it cannot be used any more; empty while it can."""
         return self._ended
 
-    @property
     def may_read(self) -> bool:
         """Whether a read may go past the session: not while a write is under way for which nobody waits any more."""
         if self._left:
             self._left.difference_update([call for call in list(self._left) if call.settled])
-        return not self._ended and not self._left and (self._inner is None or self._inner.may_read)
+        return not self._ended and not self._left and (self._inner is None or self._inner.may_read())
 
     @property
     def _transport(self) -> ClientTransport | None:
@@ -105,23 +81,24 @@ class Pump:
             raise Closed(self._ended)
         if self._is_in_the_middle():
             return self._inner_pump().run(call)
-        return self._wait(self._take(call))
+        self._take(call)
+        return self._wait(call)
 
-    def submit(self, call: Call) -> Ticket:
+    def submit(self, call: Call) -> Call:
         """Take a call. It is sent by the thread that leads. Raises Closed."""
         if self._ended:
             raise Closed(self._ended)
         if self._is_in_the_middle():
             return self._inner_pump().submit(call)
-        return self._take(call)
+        self._take(call)
+        return call
 
-    def ended_with(self, call: Call, value: Any) -> Ticket:
-        """Return the ticket of a call that was done without the session. Raises Closed."""
+    def ended_with(self, call: Call, answer: Any) -> Call:
+        """Take a call that was done without the session. Raises Closed."""
         if self._ended:
             raise Closed(self._ended)
-        ticket = Ticket(call, self)
-        ticket.settle(value, None)
-        return ticket
+        call.settle(answer, None)
+        return call
 
     def send(self) -> None:
         """Send what was submitted and handle what was received, unless a leader does so. Raises Closed."""
@@ -146,50 +123,53 @@ class Pump:
                 if not self._is_in_the_middle():  # else the interrupted call sends it
                     self.send()
 
-    def wait(self, ticket: Ticket) -> Any:
-        """Wait for a submitted call. Returns its value, or raises its error."""
-        if ticket.pump is not self:
-            return ticket.pump.wait(ticket)
-        if not ticket.settled:
+    def wait(self, call: Call) -> Any:
+        """Wait for a submitted call. Returns its answer, or raises its error."""
+        if self._inner is not None and self._inner.has(call):
+            return self._inner.wait(call)
+        if not call.settled:
             if self._ended:
                 raise Closed(self._ended)
             if self._is_in_the_middle():
-                self.abandon(ticket)
+                self.abandon(call)
                 raise InvalidRequest(IN_THE_MIDDLE)
-        return self._wait(ticket)
+        return self._wait(call)
 
-    def _wait(self, ticket: Ticket) -> Any:
+    def has(self, call: Call) -> bool:
+        """Whether somebody waits, or will wait, for a call that was submitted in here."""
+        return call in self._under_way or (self._inner is not None and self._inner.has(call))
+
+    def _wait(self, call: Call) -> Any:
         life = self.life
         try:
-            if ticket.call.held:
-                self._tell_session(Await(ticket.call))
-            while not ticket.settled:
-                if self._leader.acquire(False) or self._park(ticket):
-                    while not ticket.settled:
-                        self._turn(None, ticket)
+            if call.held:
+                self._tell_session(Await(call))
+            while not call.settled:
+                if self._leader.acquire(False) or self._park(call):
+                    while not call.settled:
+                        self._turn(None, call)
                     self._hand_over()
         except BaseException as error:
-            self.abandon(ticket)
+            self.abandon(call)
             self._recover()
             if life != self.life and isinstance(error, OSError | ValueError):  # it waited on the parent's descriptors
-                raise ticket.error or error from None
+                raise call.error or error from None
             raise
-        if ticket.error is not None:
-            raise ticket.error
-        return ticket.value
+        if call.error is not None:
+            raise call.error
+        return call.answer
 
-    def abandon(self, ticket: Ticket) -> None:
+    def abandon(self, call: Call) -> None:
         """Note that nobody waits for this call any more."""
-        if ticket.pump is not self:
-            ticket.pump.abandon(ticket)
+        if self._inner is not None and self._inner.has(call):
+            self._inner.abandon(call)
             return
-        self._parked.pop(ticket, None)
-        if not ticket.settled:
-            ticket.settled = True
-            self._tickets.pop(ticket.call, None)
-            if is_write(ticket.call):
-                self._left.add(ticket.call)
-            self._tell_session(Abandon(ticket.call))
+        self._parked.pop(call, None)
+        if not call.settled and call in self._under_way:
+            self._under_way.pop(call, None)
+            if is_write(call):
+                self._left.add(call)
+            self._tell_session(Abandon(call))
 
     def close(self) -> None:
         """Close the transport; calls that wait raise Closed. Within another call of this thread: after that call."""
@@ -221,9 +201,9 @@ class Pump:
         self.life += 1
         if not self._is_open:
             return
-        lost, self._tickets = self._tickets, {}
-        for call, ticket in lost.items():
-            ticket.settle(None, self._driver.interrupted(call, FORKED))
+        lost, self._under_way = self._under_way, {}
+        for call in lost:
+            call.settle(None, self._driver.interrupted(call, FORKED))
         self._driver.drop()
         self._driver = self._new_driver()
         if not self._surroundings.reopens:
@@ -232,7 +212,7 @@ class Pump:
 
     def _new_driver(self) -> Driver:
         made_of = self._surroundings
-        return Driver(made_of.new_transport, made_of.clock, made_of.new_session, self._resolve)
+        return Driver(made_of.new_transport, made_of.clock, made_of.new_session, self._note_end)
 
     def _is_in_the_middle(self) -> bool:
         """Whether this thread leads or waits for a leader already, so that this is a call within another call."""
@@ -246,39 +226,32 @@ class Pump:
             inner = self._inner = Pump(self._surroundings)
         return inner
 
-    def _take(self, call: Call) -> Ticket:
-        ticket = self._tickets[call] = Ticket(call, self)
+    def _take(self, call: Call) -> None:
+        self._under_way[call] = None
         self._submitted.append(call)
         if self._receiving:
             self._wake_leader()
-        return ticket
 
-    def _turn(self, timeout_ns: int | None, wanted: Ticket | None = None) -> None:
+    def _turn(self, timeout_ns: int | None, wanted: Call | None = None) -> None:
         """Hand over what was submitted, then receive once: without waiting if that has settled the `wanted` call."""
         if self._ended:
             raise Closed(self._ended)
         if self._driver.torn:
             self._start_over()
         self._receiving = True  # from here on, threads that submit wake this one
-        if self._submitted or self._events:
-            self._driver.torn = True
-            self._driver.handle(self._inbox())
-            if wanted is not None and wanted.settled:
-                timeout_ns = 0
-        self._driver.receive(timeout_ns)
-        self._receiving = False
-
-    def _inbox(self) -> list[SessionEvent]:
-        """Take all calls and events out of the inbox. Only the leader does this."""
-        events: list[SessionEvent] = []
         if self._submitted:
+            self._driver.torn = True
             calls = [self._submitted.popleft()]
             while self._submitted:
                 calls.append(self._submitted.popleft())
-            events.append(Submit(calls))
+            self._driver.handle(calls)
         while self._events:
-            events.append(self._events.popleft())
-        return events
+            self._driver.torn = True
+            self._driver.handle(self._events.popleft())
+        if wanted is not None and wanted.settled:
+            timeout_ns = 0
+        self._driver.receive(timeout_ns)
+        self._receiving = False
 
     def _tell_session(self, event: Abandon | Await) -> None:
         self._events.append(event)
@@ -295,21 +268,21 @@ class Pump:
             self._receiving = True  # this was interrupted: the next thread that submits has to wake the leader
             raise
 
-    def _park(self, ticket: Ticket) -> bool:
+    def _park(self, call: Call) -> bool:
         """Wait until the call is settled or nobody leads. Returns True if this thread leads now, and must hand over.
 
-        A thread that finds this ticket in `_parked` will wake it.
+        A thread that finds this call in `_parked` will wake this one.
         """
-        if ticket.parking is None:
-            ticket.parking = queue.SimpleQueue()  # looked up in the module, as gevent may have replaced it there
+        if call.parking is None:
+            call.parking = queue.SimpleQueue()  # looked up in the module, as gevent may have replaced it there
         thread = threading.get_ident()
         self._parked_threads.add(thread)
         try:
-            self._parked[ticket] = None
-            leads = not ticket.settled and self._leader.acquire(blocking=False)
-            if not ticket.settled and not leads:
-                ticket.parking.get()
-            self._parked.pop(ticket, None)
+            self._parked[call] = None
+            leads = not call.settled and self._leader.acquire(blocking=False)
+            if not call.settled and not leads:
+                call.parking.get()
+            self._parked.pop(call, None)
         finally:
             self._parked_threads.discard(thread)
         return leads
@@ -326,16 +299,16 @@ class Pump:
         """Wake a thread that waits, so that it can lead. A thread whose call was settled meanwhile is passed over."""
         while self._parked:
             with suppress(KeyError):  # the last one woke by itself meanwhile
-                ticket = self._parked.popitem()[0]
-                if not ticket.settled and ticket.parking is not None:
-                    ticket.parking.put(None)
+                call = self._parked.popitem()[0]
+                if not call.settled and call.parking is not None:
+                    call.parking.put(None)
                     return
 
     def _wake_all(self) -> None:
         """Wake all threads that wait, so that they check whether their calls are settled and whether somebody leads."""
-        for ticket in list(self._tickets.values()):
-            if ticket.parking is not None:
-                ticket.parking.put(None)
+        for call in list(self._under_way):
+            if call.parking is not None:
+                call.parking.put(None)
 
     def _recover(self) -> None:
         """Clean up after an exception, if this thread leads or nobody does, and let another thread lead."""
@@ -359,8 +332,8 @@ class Pump:
             try:
                 self._driver.close()
             finally:
-                for call in list(self._tickets):
-                    self._resolve(Resolve(call, None, Closed(self._ended)))
+                for call in list(self._under_way):
+                    self._end(call, Closed(self._ended))
 
     def _start_over(self) -> None:
         """Replace the session of a torn driver. The calls that it knew end with an error. Raises Unavailable."""
@@ -370,14 +343,19 @@ class Pump:
             event = self._events.popleft()
             if event.call in unsent:
                 self._events.append(event)
-        for call in list(self._tickets):
+        for call in list(self._under_way):
             if call not in unsent:
-                self._resolve(Resolve(call, None, self._driver.interrupted(call)))
+                self._end(call, self._driver.interrupted(call))
         self._driver.start_over()
 
-    def _resolve(self, effect: Resolve) -> None:
-        """Settle a ticket, then drop it: an interrupt in between does no harm, as it may be settled again."""
-        ticket = self._tickets.get(effect.call)
-        if ticket is not None:
-            ticket.settle(effect.value, effect.error)
-            self._tickets.pop(effect.call, None)
+    def _end(self, call: Call, error: Exception) -> None:
+        """End a call with an error, unless it has ended."""
+        if not call.settled:
+            call.settle(None, error)
+        self._note_end(call)
+
+    def _note_end(self, call: Call) -> None:
+        """Wake the thread that waits for a call, then drop it: after an interrupt in between it is woken again."""
+        if call.parking is not None:
+            call.parking.put(None)
+        self._under_way.pop(call, None)

@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Any, NoReturn, Self, TypeVar
 
 from shardstore.client.blocking.locked_reads import LockedReads
-from shardstore.client.blocking.pump import Pump, Ticket
+from shardstore.client.blocking.pump import Pump
 from shardstore.client.calls.calls import EndScan, Page, ScanPage
 from shardstore.client.calls.scan import CANNOT_BE_COPIED, CARRIED_OVER, IN_USE, Scan
 from shardstore.client.direct.ask import ASK, Ask
@@ -115,7 +115,7 @@ class _PageReader:
         self._pump = pump
         self._reads = reads
         self._scan = scan
-        self._ahead: Ticket | None = None
+        self._ahead: ScanPage | EndScan | None = None
         self._invalidated = ""
         self._turned_by = 0
         self._life = pump.life
@@ -134,10 +134,10 @@ class _PageReader:
         """Tell the worker that no further page is wanted. For a page under way, the session does so."""
         self._heed_fork()
         self._invalidated = ""
-        ticket, self._ahead = self._ahead, None
-        if ticket is not None and not ticket.settled:
-            self._pump.abandon(ticket)
-        call = self._scan.leave(ticket.value if ticket is not None else None)
+        ahead, self._ahead = self._ahead, None
+        if ahead is not None and not ahead.settled:
+            self._pump.abandon(ahead)
+        call = self._scan.leave(ahead.answer if ahead is not None else None)
         if call is not None:
             self._pump.tell(call)
 
@@ -168,18 +168,18 @@ class _PageReader:
         self._heed_fork()
         if self._invalidated:
             raise self._scan.invalidated(self._invalidated)
-        while (ticket := self._ahead or self._ask()) is not None:
+        while (call := self._ahead or self._ask()) is not None:
             self._ahead = None
             try:
-                value = self._pump.wait(ticket)
+                answer = self._pump.wait(call)
             except ScanInvalidated as error:
                 self.leave()
                 self._invalidated = error.cause
                 raise self._scan.invalidated(error.cause) from None
-            if isinstance(ticket.call, EndScan):
+            if isinstance(call, EndScan):
                 self._scan.confirm()
                 continue
-            self._scan.take(value)
+            self._scan.take(answer)
             if self._scan.reads_ahead:
                 self._ahead = self._ask(held=True)
             if (look := self._scan.prepare()) is not None:
@@ -196,20 +196,21 @@ class _PageReader:
             if self._scan.lose_owner():
                 self._invalidated = CARRIED_OVER
 
-    def _ask(self, held: bool = False) -> Ticket | None:
+    def _ask(self, held: bool = False) -> ScanPage | EndScan | None:
         call: ScanPage | EndScan | None = self._scan.next_call()
         if call is None:
             return None
         page = self._read(call) if isinstance(call, ScanPage) else ASK
         if not isinstance(page, Ask):
-            return self._pump.ended_with(call, page)
+            self._pump.ended_with(call, page)
+            return call
         call.held = held
-        ticket = self._pump.submit(call)
+        self._pump.submit(call)
         self._pump.send()
-        return ticket
+        return call
 
     def _read(self, call: ScanPage) -> Page | Ask:
         """Read a page from the view of the scan or, at its first page in a range, from the files of the range."""
         if call.view is not None:
             return call.view.page(call)
-        return self._reads.page(call) if self._pump.may_read else ASK
+        return self._reads.page(call) if self._pump.may_read() else ASK

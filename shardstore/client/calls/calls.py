@@ -31,8 +31,10 @@ from shardstore.wire.wire_format import WRITES, Op
 
 @dataclass(slots=True, eq=False)
 class Call:
-    """What all calls have in common. The session sets `deadline_ns`, `settled`, and `due_tick` (its timer).
+    """What all calls have in common. The session sets `deadline_ns`, `due_tick` (its timer), and how it ended.
 
+    settled           it has ended, with an `error` or, if that is None, with an `answer`; or nobody waits for it
+    parking           the queue at which the thread of a blocking client waits for it, once one does
     held              the call was submitted ahead of need; its time begins when somebody waits for it (Await)
     left              a write that nobody waits for, but that may be applied: requests already sent go on, and reads
                       wait for them
@@ -43,11 +45,20 @@ class Call:
     timeout_ns: int
     deadline_ns: int = field(default=0, init=False)
     settled: bool = field(default=False, init=False)
+    answer: Any = field(default=None, init=False)
+    error: Exception | None = field(default=None, init=False)
+    parking: Any = field(default=None, init=False)
     due_tick: int = field(default=0, init=False)
     missing: int = field(default=1, init=False)
     fails_when_busy: bool = field(default=False, init=False)
     held: bool = field(default=False, init=False)
     left: bool = field(default=False, init=False)
+
+    def settle(self, answer: Any, error: Exception | None) -> None:
+        """Note how it has ended. An interrupt in the middle leaves it as it was."""
+        self.answer = answer
+        self.error = error
+        self.settled = True
 
     def add_parts(self, more: int) -> None:
         """Count this many more parts. Before it is cut, a call is one part."""

@@ -9,7 +9,10 @@ from shardstore.wire.wire_format import Flag
 
 
 class Ask(Enum):
-    """Not a value and not None, which is the answer for an absent key. The value of each is a flag for the request."""
+    """Not a value and not None, which is the answer for an absent key. `flags`: those of the request to the worker."""
+
+    def __init__(self, flags: int) -> None:
+        self.flags = flags
 
     WORKER = 0
     """The range cannot be read here."""

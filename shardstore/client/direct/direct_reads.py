@@ -63,6 +63,9 @@ class DirectReads:
         followed = self._followed
         if followed is None or type(key) is not bytes or not 0 < len(key) <= KEY_BYTES_MAX:
             return ASK
+        if followed is self._refused:
+            self.asked += 1
+            return ASK
         reader = self._reader
         if reader is None or reader.store != followed[0]:
             reader = self._made(followed) if self.direct or self.asked >= FIRST_READS else None

@@ -72,7 +72,7 @@ class ReadableRange:
         As long as the sequence is the same, the slot says what it said at the latest look. Raises Corruption.
         """
         look, words, sequence_at = self._look, self._words, self._sequence_at
-        if look is None or words[sequence_at] != look.sequence or not self.board.is_current:
+        if look is None or words[sequence_at] != look.sequence or not self.board.is_current():
             return NOT_READY
         _, active, sealed, segment = look
         digest = digest_of(key)
@@ -145,7 +145,7 @@ class ReadableRange:
         sequence, segment, epoch, state, version, active, sealed, _ = self._words[self._place].tolist()
         if sequence & 1 or segment != self._segment or epoch != self._epoch or state != SERVING:
             return None
-        return (sequence, version, active, sealed) if self.board.is_current else None
+        return (sequence, version, active, sealed) if self.board.is_current() else None
 
     def _is_in_memory(self, named: int, digest: tuple[int, int]) -> bool:
         """Whether a key may be among those of a filter."""

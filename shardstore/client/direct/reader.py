@@ -73,7 +73,7 @@ class Reader:
         except _FLAWS:
             self._files.close(route.segment)
             return ASK
-        if found is ASK and not readable.board.is_current:
+        if found is ASK and not readable.board.is_current():
             del self._ranges[route.segment]
         return None if found is TOMBSTONE else found
 
@@ -90,7 +90,7 @@ class Reader:
                     flags |= _read_some(readable, keys.items, digests, positions, found)
                 except _FLAWS:
                     self._files.close(route.segment)
-                if not readable.board.is_current:
+                if not readable.board.is_current():
                     del self._ranges[route.segment]
         return found._replace(flags=flags)
 
@@ -172,9 +172,9 @@ def _read_some(
         keys, digests = list(map(keys.__getitem__, positions.tolist())), digests[positions]
     some = readable.get_many(keys, digests)
     if isinstance(some, Ask):
-        return some.value
+        return some.flags
     values, read = without_tombstones(some[0]), some[1]
     places = np.flatnonzero(read) if positions is None else positions[read]
     deque(map(found.values.__setitem__, places.tolist(), values), maxlen=0)
     found.read[places] = True
-    return 0 if read.all() else IN_MEMORY.value
+    return 0 if read.all() else IN_MEMORY.flags

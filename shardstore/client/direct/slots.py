@@ -33,7 +33,7 @@ class Slots:
     def find(self, worker: int, segment: int) -> tuple[OpenBoard, int] | None:
         """Return the board of a worker, and the number of the first word of a segment's slot; None if it has none."""
         board = self._of_workers.setdefault(worker, _Board())
-        if board.open is None or not board.open.is_current:
+        if board.open is None or not board.open.is_current():
             board.open = self._look(worker, board)
         if board.open is None:
             return None

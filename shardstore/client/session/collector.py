@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from shardstore.client.calls.calls import Call, EndScan, GetStats, Many, ScanPage, Take
-from shardstore.client.session.effects import Submit
+from shardstore.client.session.effects import NewCalls
 from shardstore.client.session.lanes import Request
 from shardstore.client.session.requests_of_calls import request_for_rest
 from shardstore.client.session.succession import Succession
@@ -21,7 +21,7 @@ class Collector:
     """
 
     def __init__(
-        self, settle: Callable[[Call, Any], None], submit: Callable[[Submit], None], succession: Succession
+        self, settle: Callable[[Call, Any], None], submit: Callable[[NewCalls], None], succession: Succession
     ) -> None:
         self._settle = settle
         self._submit = submit
@@ -33,7 +33,7 @@ class Collector:
         if call.settled:
             # nobody else knows the cursor of this scan, whose first page is no longer wanted
             if type(call) is ScanPage and not call.cursor and content.more and content.cursor:
-                self._submit(Submit((EndScan(call.timeout_ns, call, content.cursor, content.owner),)))
+                self._submit([EndScan(call.timeout_ns, call, content.cursor, content.owner)])
             return
         if type(call) is GetStats:
             call.results[request.route.worker if request.route else ROUTER] = content

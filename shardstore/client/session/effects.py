@@ -1,23 +1,18 @@
 """The effects of a session besides Send, and its events besides those of the transport.
 
-Those of every call, Submit and Resolve, are the ones that are made fastest; see shardstore/seams/effects.py.
+A list of calls is an event: they are new. A call is an effect: it has ended, and says how. So neither needs an object
+of its own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from shardstore.client.calls.calls import Call
 from shardstore.seams.effects import Received, Send, SendFailed, Tick
 
-
-@dataclass(slots=True)
-class Submit:
-    """Event: new calls. Single operations among them may be gathered into one request."""
-
-    calls: Sequence[Call]
+NewCalls: TypeAlias = list[Call]
+"""Event: these calls were submitted. Single operations among them may be gathered into one request."""
 
 
 class Abandon(NamedTuple):
@@ -45,14 +40,5 @@ class Disconnect(NamedTuple):
     link: str
 
 
-@dataclass(slots=True)
-class Resolve:
-    """Effect: the call has ended, with an error or, if that is None, with a value."""
-
-    call: Call
-    value: Any
-    error: Exception | None
-
-
-SessionEvent: TypeAlias = Submit | Abandon | Await | Received | SendFailed | Tick
-SessionEffect: TypeAlias = Send | Connect | Disconnect | Resolve
+SessionEvent: TypeAlias = NewCalls | Abandon | Await | Received | SendFailed | Tick
+SessionEffect: TypeAlias = Send | Connect | Disconnect | Call

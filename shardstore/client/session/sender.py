@@ -20,7 +20,7 @@ from shardstore.limits import DEADLINE_MS_MAX, MILLISECOND_NS, SECOND_NS
 from shardstore.seams.effects import Send
 from shardstore.seams.entropy import Entropy
 from shardstore.wire.link_names import ROUTER
-from shardstore.wire.wire_format import WRITES, Flag, Header, encode_request
+from shardstore.wire.wire_format import WRITES, Flag, encode_request
 
 BACK_OFF_NS = 10 * MILLISECOND_NS
 BACK_OFF_NS_MAX = 320 * MILLISECOND_NS
@@ -57,9 +57,9 @@ class Sender:
         self.store = 0
         """The tag of the client's store."""
 
-    def request_of(self, header: Header) -> Request | None:
-        """The request that a reply belongs to; None if it is DONE."""
-        return self._requests.get((header.sequence, header.segment))
+    def request_of(self, sequence: int, segment: int) -> Request | None:
+        """The request with this sequence to this segment; None if it is DONE."""
+        return self._requests.get((sequence, segment))
 
     def requests(self) -> list[Request]:
         """All requests that were sent and are not DONE, oldest first."""
@@ -95,16 +95,16 @@ class Sender:
 
     def send_alone(self, lane: Lane, call: Single, client: int, now_ns: int) -> Send | None:
         """Send a single operation at once. Returns None if it has to wait its turn, or may be gathered with others."""
-        channel = lane.channel
+        channel, op = lane.channel, call.op
         if lane.offered or channel.ready or channel.in_flight >= channel.credits:
             return None
         if not (channel.direct or self.router_listens):
             return None
-        writes = call.op in WRITES
-        if not (lane.writes_may_go if writes else not lane.turns or lane.reads_may_go):
+        writes = op in WRITES
+        if (lane.turns or lane.paused) and (writes or not lane.reads_may_go):
             return None
         body, flags = body_of_single(call)
-        request = Request(lane, call.op, [call], body, flags, 1)
+        request = Request(lane, op, [call], body, flags, 1)
         request.alone = True
         if writes:
             lane.turns.append(request)
@@ -228,28 +228,26 @@ class Sender:
     def _send(self, request: Request, channel: Channel, client: int, now_ns: int) -> Send:
         if not request.sequence:
             self._number(request)
-        lane, op, sends, calls, direct = request.lane, request.op, request.sends, request.calls, channel.direct
+        lane, sends, calls, flags = request.lane, request.sends, request.calls, request.flags
         route = lane.route
         deadline_ns = calls[0].deadline_ns if len(calls) == 1 else max([call.deadline_ns for call in calls])
         left_ms = (deadline_ns - now_ns) // MILLISECOND_NS
+        if not 0 < left_ms <= DEADLINE_MS_MAX:
+            left_ms = min(max(left_ms, 1), DEADLINE_MS_MAX)
+        if request.unanswered:
+            flags |= _RETRY
+        epoch = route.epoch if route else 0
         header = encode_request(
-            op,
-            request.flags | _RETRY if request.unanswered else request.flags,
-            request.entries,
-            lane.segment,
-            route.epoch if route else 0,
-            left_ms if 0 < left_ms <= DEADLINE_MS_MAX else min(max(left_ms, 1), DEADLINE_MS_MAX),
-            client,
-            request.sequence,
-            self.store,
+            request.op, flags, request.entries, lane.segment, epoch, left_ms, client, request.sequence, self.store
         )
-        due_ns = now_ns + (request.attempt_ns() if sends or op in BARRIERS else ATTEMPT_NS)
-        request.route, request.channel, request.direct = route, channel, direct
-        request.state, request.sends, request.attempt_end_ns = _SENT, sends + 1, due_ns
+        attempt_end_ns = now_ns + (request.attempt_ns() if sends or request.op in BARRIERS else ATTEMPT_NS)
+        request.route, request.channel, request.direct = route, channel, channel.direct
+        request.state, request.sends, request.attempt_end_ns = _SENT, sends + 1, attempt_end_ns
         request.unanswered += 1
         channel.take_credit(request)
-        self._timers.set(request, deadline_ns if request.alone and deadline_ns < due_ns else due_ns)
-        return Send(channel.link if direct else ROUTER, b"", [header, *request.body])
+        ends_first = request.alone and deadline_ns < attempt_end_ns
+        self._timers.set(request, deadline_ns if ends_first else attempt_end_ns)
+        return Send(channel.link if channel.direct else ROUTER, b"", [header, *request.body])
 
     def _keep(self, request: Request, channel: Channel, now_ns: int) -> None:
         if not request.sequence:
@@ -278,7 +276,8 @@ class Sender:
 
     def _release(self, request: Request) -> None:
         """Give back the timer and the credit of a request."""
-        self._timers.clear(request)
+        if request.due_tick:
+            self._timers.clear(request)
         if request.state is _SENT:
             channel = request.channel
             channel.give_back_credit(request)

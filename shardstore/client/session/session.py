@@ -18,7 +18,7 @@ from shardstore.client.calls.batch_pieces import Boundaries
 from shardstore.client.calls.calls import Call, EndScan, GetStats, ScanPage, Single, is_write
 from shardstore.client.session import endings, replies
 from shardstore.client.session.collector import Collector
-from shardstore.client.session.effects import Abandon, Await, Resolve, SessionEffect, SessionEvent, Submit
+from shardstore.client.session.effects import Abandon, Await, NewCalls, SessionEffect, SessionEvent
 from shardstore.client.session.lane_map import LaneMap
 from shardstore.client.session.lanes import Channel, Lane, Request, RequestState
 from shardstore.client.session.refusals import RefusedReply
@@ -48,7 +48,7 @@ from shardstore.wire.wire_format import (
 )
 
 _OK = int(Status.OK)
-_GET = int(Op.GET)
+_GET = Op.GET
 _OF_ROUTER = frozenset((Op.ROUTES, Op.HELLO))
 _OWNER_LOST = "the worker that answered for the range when the scan came there no longer owns it"
 FollowRoutes: TypeAlias = Callable[[str, RouteMap, Boundaries], None]
@@ -77,7 +77,7 @@ class Session:
         self.late = 0
         self.malformed = 0
         self._handlers: dict[type, Callable[[Any], None]] = {
-            Submit: self._submit,
+            list: self._submit,
             Abandon: self._abandon,
             Await: self._await,
             Received: self._received,
@@ -120,16 +120,17 @@ class Session:
 
     # Calls
 
-    def _submit(self, event: Submit) -> None:
+    def _submit(self, calls: NewCalls) -> None:
         """Start the time of each call. A lone single operation is sent at once if possible; others wait their turn."""
-        known, alone = self._lane_map.known, len(event.calls) == 1
-        for call in event.calls:
+        now_ns, lane_map = self._now_ns, self._lane_map
+        known = lane_map.known
+        for call in calls:
             if call.settled:  # abandoned meanwhile
                 continue
-            call.deadline_ns = self._now_ns + (HELD_NS if call.held else call.timeout_ns)
-            if alone and known and type(call) is Single:
-                lane = self._lane_map.lane_of(call.key)
-                send = self._sender.send_alone(lane, call, self._contact.client, self._now_ns)
+            call.deadline_ns = now_ns + (HELD_NS if call.held else call.timeout_ns)
+            if known and type(call) is Single and len(calls) == 1:
+                lane = lane_map.lane_of(call.key)
+                send = self._sender.send_alone(lane, call, self._contact.client, now_ns)
                 if send is not None:
                     self._effects.append(send)
                     return
@@ -137,7 +138,7 @@ class Session:
             if known:
                 self._route(call)
             else:
-                self._effects += self._contact.keep_until_routed(call, self._now_ns)
+                self._effects += self._contact.keep_until_routed(call, now_ns)
 
     def _route(self, call: Call) -> None:
         """Queue the requests of a call in the lanes of their segments."""
@@ -184,12 +185,12 @@ class Session:
             call.deadline_ns = self._now_ns + call.timeout_ns
             self._timers.set(call, call.deadline_ns)
 
-    def _settle(self, call: Call, value: Any = None, error: Exception | None = None) -> None:
+    def _settle(self, call: Call, answer: Any = None, error: Exception | None = None) -> None:
         if not call.settled:
-            call.settled = True
+            call.settle(answer, error)
             if call.due_tick:
                 self._timers.clear(call)
-            self._effects.append(Resolve(call, value, error))
+            self._effects.append(call)
 
     def _expire(self, call: Call) -> None:
         if type(call) is GetStats and call.results:
@@ -219,7 +220,7 @@ class Session:
             if op in _OF_ROUTER:
                 self._heard_router(header, frames)
                 return
-            request = self._sender.request_of(header)
+            request = self._sender.request_of(header.sequence, header.segment)
             if request is None or op != request.op or header.client != self._contact.client:
                 self.late += 1
                 self._lane_map.trust(link)  # a late reply to an earlier attempt still shows that the link works
@@ -239,7 +240,7 @@ class Session:
     def _answered(self, request: Request, header: Header, frames: list[bytes]) -> None:
         op, calls = request.op, request.calls
         content: Any = None
-        if op == _GET:
+        if op is _GET:
             content = replies.values_of_reply(request, header, frames[1])
         elif op in replies.WITH_CONTENT:
             content = replies.content_of(request, header, frames)
@@ -248,12 +249,12 @@ class Session:
             self._sender.slow_down(request, header.pressure, self._now_ns)
         if type(calls[0]) is not Single:
             self._collector.take(request, content)
-        elif op != _GET:
+        elif op is not _GET:
             for call in calls:
                 self._settle(call, content)
         else:
-            for at, value in enumerate(content):
-                self._settle(calls[at], value)
+            for call, value in zip(calls, content, strict=False):
+                self._settle(call, value)
             for call in calls[len(content) :]:
                 self._route(call)
         self._sender.finish(request)  # last, so that a write is known as sent or as answered if this is interrupted
@@ -386,7 +387,8 @@ class Session:
 
     def _send_failed(self, event: SendFailed) -> None:
         """Handle a message that could not be sent. A question to the router is repeated anyway."""
-        request = self._sender.request_of(decode_header(event.frames[0]))
+        header = decode_header(event.frames[0])
+        request = self._sender.request_of(header.sequence, header.segment)
         if request is None or request.state is not RequestState.SENT:
             return
         request.unanswered -= 1

@@ -31,11 +31,11 @@ class Timers:
         if item.due_tick:
             del self._items[item.due_tick][item]
         tick = item.due_tick = (due_ns >> _TICK_BITS) + 1
-        items = self._items.get(tick)
-        if items is None:
-            items = self._items[tick] = {}
+        try:
+            self._items[tick][item] = None
+        except KeyError:
+            self._items[tick] = {item: None}
             heappush(self._ticks, tick)
-        items[item] = None
 
     def clear(self, item: Timed) -> None:
         """Remove the item's timer, if it has one."""

@@ -9,7 +9,7 @@ from typing import Any
 from shardstore.client.calls.arguments import checked_keys, checked_values
 from shardstore.client.calls.calls import Call, Many, Open, Single
 from shardstore.client.calls.scan import Scan, scan_from_arguments
-from shardstore.client.session.effects import Abandon, Connect, Disconnect, Resolve, SessionEvent, Submit
+from shardstore.client.session.effects import Abandon, Connect, Disconnect, SessionEvent
 from shardstore.client.session.session import Session
 from shardstore.limits import MILLISECOND_NS, SECOND_NS
 from shardstore.seams.effects import Received, Send, SendFailed, Tick
@@ -59,7 +59,7 @@ class SessionDriver:
 
     def submit(self, *calls: Call) -> None:
         """Make several calls; their messages wait."""
-        self.handle(Submit(calls))
+        self.handle([*calls])
 
     def abandon(self, call: Call) -> None:
         """Abandon a call."""
@@ -110,9 +110,9 @@ class SessionDriver:
         for effect in effects:
             if isinstance(effect, Send):
                 self._send(effect)
-            elif isinstance(effect, Resolve):
-                assert effect.call not in self.ended, "settled twice"
-                self.ended[effect.call] = effect.value if effect.error is None else effect.error
+            elif isinstance(effect, Call):
+                assert effect not in self.ended, "settled twice"
+                self.ended[effect] = effect.answer if effect.error is None else effect.error
             elif isinstance(effect, Connect):
                 self.links[effect.link] = effect.endpoint
             else:

@@ -8,9 +8,8 @@ from typing import Any, cast
 
 import pytest
 
-from shardstore.client.calls.calls import Single
+from shardstore.client.calls.calls import Call, Single
 from shardstore.client.driver import Driver
-from shardstore.client.session.effects import Resolve, Submit
 from shardstore.client.session.session import Session
 from shardstore.limits import MILLISECOND_NS, SECOND_NS
 from shardstore.seams.effects import Received
@@ -72,25 +71,25 @@ class HandClock:
 
 
 class Driven:
-    """A driver, its surroundings, and the calls it has resolved."""
+    """A driver, its surroundings, and the calls that have ended."""
 
     def __init__(self) -> None:
         clock = HandClock()
         self.transport = ListedTransport(clock)
-        self.resolved: list[Resolve] = []
+        self.ended: list[Call] = []
 
         def new_session() -> Session:
             return Session(FakeFinder(), NoJitter(), True, lambda endpoint: True, lambda *_: None)
 
-        self.driver = Driver(lambda: cast(ClientTransport, self.transport), clock, new_session, self.resolved.append)
+        self.driver = Driver(lambda: cast(ClientTransport, self.transport), clock, new_session, self.ended.append)
         self.driver.start_over()
 
     def get(self, key: bytes) -> Any:
         call = Single(SECOND_NS, Op.GET, key)
-        self.driver.handle([Submit([call])])
+        self.driver.handle([call])
         while not call.settled:
             self.driver.receive(None)
-        return self.resolved[-1].value
+        return self.ended[-1].answer
 
 
 @pytest.fixture
@@ -126,11 +125,11 @@ def test_a_start_that_fails_leaves_it_torn_and_may_be_tried_again(driven: Driven
 
 
 def test_a_tick_counts_as_something_since_it_may_have_sent(driven: Driven) -> None:
-    driven.driver.handle([Submit([Single(100 * MILLISECOND_NS, Op.GET, b"a")])])
+    driven.driver.handle([Single(100 * MILLISECOND_NS, Op.GET, b"a")])
     assert driven.driver.receive(0), "the answer"
     assert not driven.driver.receive(0), "nothing"
     assert driven.driver.wakeup_ns() is None
     driven.transport.send = lambda link, peer, frames: True  # type: ignore[method-assign]
-    driven.driver.handle([Submit([Single(100 * MILLISECOND_NS, Op.GET, b"a")])])
+    driven.driver.handle([Single(100 * MILLISECOND_NS, Op.GET, b"a")])
     assert driven.driver.receive(None), "the end of the call"
-    assert driven.resolved[-1].error is not None
+    assert driven.ended[-1].error is not None

@@ -17,7 +17,7 @@ from shardstore.client.blocking import scan as scan_iterator
 from shardstore.client.blocking.client import Client
 from shardstore.client.blocking.connect import connect
 from shardstore.client.calls import scan as calls_scan
-from shardstore.client.session.effects import Await, Submit
+from shardstore.client.session.effects import Await
 from shardstore.errors import Closed, InvalidRequest, ScanInvalidated, Unavailable
 from shardstore.limits import BOUND_BYTES_MAX, KEY_BYTES_MAX, MILLISECOND_NS
 from shardstore.options import ScanMode
@@ -212,7 +212,7 @@ def test_the_time_of_a_page_ahead_runs_from_when_it_is_wanted() -> None:
     assert wanted is not None
     wanted.held = True
     driver.handle(Await(wanted))
-    driver.handle(Submit([wanted]))
+    driver.handle([wanted])
     assert wanted.deadline_ns == driver.now_ns + 1_000 * MILLISECOND_NS, "it was wanted before it was sent"
 
 

@@ -93,7 +93,7 @@ def test_a_client_sees_what_the_worker_writes_and_cannot_write_itself(host: Host
     board = host.seen().open(WORKER, STORE)
     assert board is not None
     assert memory is not None
-    assert board.is_current
+    assert board.is_current()
     slot = WorkerBoard(memory).slot_of(42)
     assert slot is not None
     slot.open(1, 2, has_active=True, has_runs=True)
@@ -130,10 +130,10 @@ def test_the_next_process_ends_the_board_of_who_has_it_open(host: Host) -> None:
     board = host.seen().open(WORKER, STORE)
     assert board is not None
     second = host.files().renew(WORKER, STORE)
-    assert not board.is_current
+    assert not board.is_current()
     again = host.seen().open(WORKER, STORE)
     assert again is not None
-    assert again.is_current
+    assert again.is_current()
     assert first is not None
     assert second is not None
     second.filters[0] = 1
@@ -148,7 +148,7 @@ def test_boards_of_other_workers_go_on(host: Host) -> None:
     board = host.seen().open(4, STORE)
     host.files().renew(WORKER, STORE)
     assert board is not None
-    assert board.is_current
+    assert board.is_current()
 
 
 def test_the_next_process_ends_the_board_wherever_it_runs_and_whether_or_not_it_has_one(host: Host) -> None:
@@ -156,7 +156,7 @@ def test_the_next_process_ends_the_board_wherever_it_runs_and_whether_or_not_it_
     board = host.seen().open(WORKER, STORE)
     assert BoardFiles(str(host.data), None).renew(WORKER, STORE) is None, "it has no place for a board"
     assert board is not None
-    assert not board.is_current
+    assert not board.is_current()
     assert host.seen().open(WORKER, STORE) is None
 
 
@@ -170,12 +170,12 @@ def test_the_incarnation_that_a_killed_process_left_alone_ends_the_board(
         patches.setattr(board_files, "_new_board", lambda path, words: None)
         assert host.files().renew(WORKER, STORE) is None
     assert board is not None
-    assert not board.is_current
+    assert not board.is_current()
     assert host.seen().open(WORKER, STORE) is None, "the board at that path is of the former incarnation"
     assert host.files().renew(WORKER, STORE) is not None
     again = host.seen().open(WORKER, STORE)
     assert again is not None
-    assert again.is_current
+    assert again.is_current()
 
 
 # ---------------------------------------------------------------- whose board it is
@@ -255,7 +255,7 @@ def test_without_a_whole_board_the_worker_is_asked_and_the_next_process_makes_on
     assert host.files().renew(WORKER, STORE) is not None
     board = host.seen().open(WORKER, STORE)
     assert board is not None
-    assert board.is_current
+    assert board.is_current()
 
 
 def test_a_board_that_was_never_made_is_not_found(host: Host) -> None:
@@ -288,7 +288,7 @@ def test_on_a_host_without_ordered_stores_there_are_no_boards(host: Host, monkey
     assert host.seen().open(WORKER, STORE) is None
     assert host.files().renew(WORKER, STORE) is None
     assert board is not None
-    assert not board.is_current
+    assert not board.is_current()
 
 
 # ---------------------------------------------------------------- directories
@@ -338,7 +338,7 @@ def test_on_a_read_only_disk_the_slots_of_the_former_board_are_closed(
     files = host.files()
     monkeypatch.setattr(files, "_end_former", failing)
     assert files.renew(WORKER, STORE) is None
-    assert board.is_current
+    assert board.is_current()
     assert board.memory.words[state] == CLOSED
     assert board.memory.words[sequence] == before + 2, "readers who remember the slot see that it has changed"
 
@@ -371,7 +371,7 @@ def test_a_former_board_that_cannot_be_ended_stops_the_worker(host: Host, monkey
         host.files().renew(WORKER, STORE)
     board = host.seen().open(WORKER, STORE)
     assert board is not None
-    assert board.is_current, "nobody serves in its place"
+    assert board.is_current(), "nobody serves in its place"
 
 
 def test_without_memory_for_a_new_board_the_former_one_is_ended_all_the_same(
@@ -390,5 +390,5 @@ def test_without_memory_for_a_new_board_the_former_one_is_ended_all_the_same(
         patches.setattr(os, "posix_fallocate", no_memory)
         assert host.files().renew(WORKER, STORE) is None
     assert board is not None
-    assert not board.is_current
+    assert not board.is_current()
     assert host.seen().open(WORKER, STORE) is None

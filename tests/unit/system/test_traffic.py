@@ -64,7 +64,7 @@ def test_a_slow_reader_stays_while_there_is_room() -> None:
     world.unsent(0, 100)
     world.sweep_after(3600 * SECOND_NS)
     assert world.cut_off == []
-    assert world.traffic.is_watched
+    assert world.traffic.is_watched()
 
 
 def test_beyond_the_bound_who_has_not_read_for_longest_is_cut_off_in_time() -> None:
@@ -126,7 +126,7 @@ def test_who_says_nothing_is_closed_and_who_has_spoken_may_be_silent() -> None:
     world.sweep_after(SWEEP_NS)
     assert silent.reasons == ["it sends nothing"]
     assert world.cut_off == []
-    assert not world.traffic.is_watched
+    assert not world.traffic.is_watched()
 
 
 @given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 90), st.integers(0, 90))))
@@ -152,4 +152,4 @@ def test_who_left_holds_nothing(kind: str) -> None:
     world.traffic.left(world.peers[0])
     world.traffic.check_invariants()
     assert (world.traffic.unsent.bytes, world.traffic.arriving.bytes) == (0, 0)
-    assert not world.traffic.is_watched
+    assert not world.traffic.is_watched()

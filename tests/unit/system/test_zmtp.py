@@ -81,7 +81,7 @@ def test_messages_arrive_whole_wherever_the_bytes_are_cut(messages: list[list[by
         for begin, end in zip([0, *sorted(cuts)], [*sorted(cuts), len(encoded)], strict=True):
             peer.say(encoded[begin:end])
         assert peer.messages == messages
-        assert peer.stream.is_quiet
+        assert peer.stream.is_quiet()
 
 
 @given(MESSAGES)
@@ -116,7 +116,7 @@ def test_a_message_may_be_as_long_as_its_kind() -> None:
     with Peer() as peer:
         peer.say(message(PUT, b"key", body))
         assert peer.messages == [[PUT, b"key", body]]
-        assert peer.stream.is_quiet
+        assert peer.stream.is_quiet()
 
 
 @pytest.mark.parametrize(

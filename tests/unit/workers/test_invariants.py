@@ -109,12 +109,12 @@ def read_a_huge_page(worker: WorkerDriver) -> None:
 
 
 def read_again(worker: WorkerDriver) -> None:
-    ahead(worker)._wanted.update({cursor: page.request for cursor, page in ahead(worker)._read.items()})
+    ahead(worker).wanted.update({cursor: page.request for cursor, page in ahead(worker)._read.items()})
 
 
 def forget_logged(worker: WorkerDriver) -> None:
     writes(worker)._logged.clear()
-    writes(worker)._logged_bytes = 0
+    writes(worker).logged_bytes = 0
 
 
 BREAKS: dict[str, Break] = {
@@ -136,12 +136,12 @@ BREAKS: dict[str, Break] = {
     "more is buffered than the lease allows": lambda worker: setattr(worker.core.service.lease, "bytes", 0),
     # WritePath
     "overlays are miscounted": lambda worker: writes(worker).note_drained(1),
-    "logged bytes are miscounted": lambda worker: setattr(writes(worker), "_logged_bytes", 0),
+    "logged bytes are miscounted": lambda worker: setattr(writes(worker), "logged_bytes", 0),
     "writes are out of order": lambda worker: writes(worker)._logged.reverse(),
     "the overlay holds LSN 99": lambda worker: setattr(overlay(worker).active, "lsn_first", 99),
     "a write was applied before its sync": forget_logged,
     # WalWriter
-    "LSNs are out of order": lambda worker: setattr(wal(worker), "_lsn_durable", 99),
+    "LSNs are out of order": lambda worker: setattr(wal(worker), "lsn_durable", 99),
     "closed files are miscounted": lambda worker: setattr(wal(worker), "_closed_bytes", 1),
     "files overlap": lambda worker: setattr(wal(worker), "_closed", [WalFile("a", 1, 3, 0), WalFile("b", 3, 4, 0)]),
     "a file that is not durable would not be synced": lambda worker: setattr(
@@ -157,7 +157,7 @@ BREAKS: dict[str, Break] = {
     "a scan is not found by its request": lambda worker: scans(worker)._by_request.clear(),
     "two scans are of one request": lambda worker: add_scans(worker, replace(scan_of(worker), cursor=b"2")),
     "pins are miscounted": lambda worker: scans(worker)._pins.clear(),
-    "pages are read ahead for a scan that has no view": lambda worker: ahead(worker)._wanted.update({b"1": None}),
+    "pages are read ahead for a scan that has no view": lambda worker: ahead(worker).wanted.update({b"1": None}),
     # PagesAhead
     "too many pages were read ahead": lambda worker: setattr(ahead(worker), "_pages_max", 0),
     "a page is too large": read_a_huge_page,
@@ -180,7 +180,7 @@ def test_what_is_broken_is_found(worker: WorkerDriver, what: str) -> None:
 
 @pytest.mark.parametrize(
     ("field", "what"),
-    [("lsn_first", "a layer with entries has no first LSN"), ("_payload_bytes", "entries take more memory")],
+    [("lsn_first", "a layer with entries has no first LSN"), ("size_bytes", "entries take more memory")],
 )
 def test_what_is_broken_in_a_layer_is_found(worker: WorkerDriver, field: str, what: str) -> None:
     setattr(overlay(worker).active, field, 0)

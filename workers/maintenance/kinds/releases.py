@@ -52,7 +52,7 @@ class Releases(JobKind[ReleaseSpec, ReleaseResult]):
         self._wanted = False
         checkpoint = self.checkpoint()
         wal = self._writes.wal
-        if checkpoint == wal.lsn_appended and wal.retained_bytes > wal.file_bytes // 64:
+        if checkpoint == wal.lsn_appended and wal.retained_bytes() > wal.file_bytes // 64:
             wal.rotate()  # nothing in the active file is needed any more, and only closed files can be removed
         files = wal.files_before(checkpoint)
         paths, self._obsolete = (*files, *self._obsolete), []

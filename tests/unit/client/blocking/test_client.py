@@ -161,7 +161,7 @@ def test_calls_of_threads_are_gathered_while_one_is_under_way(client: Client, se
     first = in_thread(client.put, b"a", b"first")
     await_request(server)
     others = [in_thread(client.put, bytes([at]), b"v") for at in range(20)]
-    while len(client._pump._tickets) < 21:
+    while len(client._pump._under_way) < 21:
         pass
     server.resume()
     for thread, ended in [first, *others]:

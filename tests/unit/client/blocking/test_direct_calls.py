@@ -62,10 +62,10 @@ def leave(client: Client, server: FakeServer, call: Call) -> None:
     """Send a call, and wait for it no more once the server has it, as after an interrupt. The server is paused."""
     server.pause()
     forget_requests(server)
-    ticket = client._pump.submit(call)
+    client._pump.submit(call)
     client._pump.send()
     await_request(server)
-    client._pump.abandon(ticket)
+    client._pump.abandon(call)
 
 
 def test_what_the_files_know_is_asked_of_nobody(client: Client, reads: FakeReads, server: FakeServer) -> None:
@@ -120,14 +120,14 @@ def test_a_read_follows_a_write_for_which_nobody_waits_any_more(
     client: Client, reads: FakeReads, server: FakeServer, method: str
 ) -> None:
     leave(client, server, operations.put(b"a", b"new", None))
-    assert not client._pump.may_read
+    assert not client._pump.may_read()
     argument: Any = [b"a"] if method == "get_many" else b"a"
     reader, found = in_thread(getattr(client, method), argument)
     await_request(server)
     server.resume()
     reader.join(10)
     assert found == [{"get": b"new", "contains": True, "get_many": [b"new"]}[method]]
-    assert client._pump.may_read, "the write has ended"
+    assert client._pump.may_read(), "the write has ended"
     assert client.get(b"a") == b"file"
 
 

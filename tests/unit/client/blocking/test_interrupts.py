@@ -16,7 +16,7 @@ import zmq
 
 from shardstore.client.blocking.client import Client
 from shardstore.client.blocking.connect import connect
-from shardstore.client.blocking.pump import Pump, Ticket
+from shardstore.client.blocking.pump import Pump
 from shardstore.client.calls.calls import Call, Single
 from shardstore.errors import Closed, OutcomeUnknown, Unavailable
 from shardstore.limits import SECOND_NS
@@ -227,15 +227,15 @@ def test_a_call_whose_settlement_was_torn_ends(
     await_request(server)
     other, other_ended = in_thread(client.get, b"b")
     await_request(server)
-    settle = Ticket.settle
+    settle = Call.settle
 
-    def torn(ticket: Ticket, value: Any, error: Exception | None) -> None:
-        assert isinstance(ticket.call, Single)
-        if ticket.call.key == b"b" and error is None:
+    def torn(call: Call, answer: Any, error: Exception | None) -> None:
+        assert isinstance(call, Single)
+        if call.key == b"b" and error is None:
             raise Torn
-        settle(ticket, value, error)
+        settle(call, answer, error)
 
-    monkeypatch.setattr(Ticket, "settle", torn)
+    monkeypatch.setattr(Call, "settle", torn)
     server.cluster.script.append(Lose.REPLY)
     server.resume()
     leader.join(10)
@@ -307,20 +307,19 @@ class ScriptedLead:
         self.release()
 
 
-def parked(pump: Pump, key: bytes) -> Ticket:
-    """The ticket of a thread that waits to be woken."""
-    ticket = Ticket(Single(SECOND_NS, Op.GET, key), pump)
-    ticket.parking = SimpleQueue()
-    pump._tickets[ticket.call] = ticket
-    pump._parked[ticket] = None
-    return ticket
+def parked(pump: Pump, key: bytes) -> Call:
+    """The call of a thread that waits to be woken."""
+    call = Single(SECOND_NS, Op.GET, key)
+    call.parking = SimpleQueue()
+    pump._under_way[call] = pump._parked[call] = None
+    return call
 
 
 def test_who_takes_the_lead_for_a_moment_only_hands_it_over(client: Client) -> None:
     """The thread's call ends just before it tries to lead; meanwhile another thread finds the lead taken."""
     pump = client._pump
     lead = ScriptedLead(pump)
-    mine, others = Ticket(Single(SECOND_NS, Op.GET, b"a"), pump), []
+    mine, others = Single(SECOND_NS, Op.GET, b"a"), []
 
     def settle_and_let_another_park() -> None:
         mine.settle(b"value", None)

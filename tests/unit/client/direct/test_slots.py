@@ -62,8 +62,8 @@ def test_the_board_of_the_next_process_is_looked_for_at_once(store: DirectStore)
     found = slots.find(0, 1)
     assert store.boards.looks == 2
     assert found is not None
-    assert found[0].is_current
-    assert not former[0].is_current
+    assert found[0].is_current()
+    assert not former[0].is_current()
 
 
 def test_a_worker_without_a_board_is_looked_for_once_in_many_reads(

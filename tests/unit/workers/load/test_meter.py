@@ -101,9 +101,9 @@ def test_ranges_are_measured_from_their_first_report_on_and_forgotten_with_them(
 
 def test_a_report_is_due_at_once_and_then_in_intervals() -> None:
     worker = Worker()
-    assert worker.meter.wakeup_ns() == 0
+    assert worker.meter.due_ns == 0
     worker.report({})
-    assert worker.meter.wakeup_ns() == worker.now_ns + LOAD_INTERVAL_NS
+    assert worker.meter.due_ns == worker.now_ns + LOAD_INTERVAL_NS
 
 
 def test_a_worker_that_grows_fast_reports_sooner() -> None:
@@ -112,14 +112,14 @@ def test_a_worker_that_grows_fast_reports_sooner() -> None:
     regular_ns, early_ns = worker.now_ns + LOAD_INTERVAL_NS, worker.now_ns + EARLY_INTERVAL_NS
     worker.meter.note(1, Op.PUT, [b"k"], 1, 10 * EARLY_BYTES - 1)
     worker.meter.note(1, Op.GET, [b"k"], 1, 10 * EARLY_BYTES)
-    assert worker.meter.wakeup_ns() == regular_ns, "an eighth of what is there"
+    assert worker.meter.due_ns == regular_ns, "an eighth of what is there"
     worker.meter.note(2, Op.DELETE, [b"k"], 1, 1)
-    assert worker.meter.wakeup_ns() == early_ns, "a range that was not reported yet counts too"
+    assert worker.meter.due_ns == early_ns, "a range that was not reported yet counts too"
     worker.report({1: sized(90 * EARLY_BYTES)})
-    assert worker.meter.wakeup_ns() == worker.now_ns + LOAD_INTERVAL_NS
+    assert worker.meter.due_ns == worker.now_ns + LOAD_INTERVAL_NS
     worker.report({})
     worker.meter.note(1, Op.PUT, [b"k"], 1, EARLY_BYTES - 1)
-    assert worker.meter.wakeup_ns() == worker.now_ns + LOAD_INTERVAL_NS, "so few bytes do not count as growth"
+    assert worker.meter.due_ns == worker.now_ns + LOAD_INTERVAL_NS, "so few bytes do not count as growth"
 
 
 def test_cuts_of_the_largest_are_looked_for_a_few_at_a_time_and_again_when_much_has_changed() -> None:

@@ -41,12 +41,12 @@ def ahead_bytes(worker: WorkerDriver) -> int:
 def test_the_page_read_is_the_one_that_is_asked_for_next(reverse: bool, limit: int) -> None:
     ahead = PagesAhead(MUCH_MEMORY)
     ahead.want(request(start=b"k0", end=b"k3", reverse=reverse, limit=limit), PAGE)
-    assert ahead.are_wanted
+    assert ahead.wanted
     read: list[ScanRequest] = []
     ahead.read_next(lambda wanted: read.append(wanted) or PAGE)
     start, end = (b"k0", b"k2\0") if reverse else (b"k2\0", b"k3")
     following = request(start=start, end=end, reverse=reverse, limit=limit and 5)
-    assert (read, ahead.are_wanted) == ([following], False)
+    assert (read, ahead.wanted) == ([following], {})
     assert ahead.size_bytes == 4
     assert ahead.take(following) is PAGE
     assert (ahead.size_bytes, ahead.take(following)) == (0, None)
@@ -56,7 +56,7 @@ def test_any_other_request_of_the_scan_makes_it_forget() -> None:
     ahead = PagesAhead(MUCH_MEMORY)
     ahead.want(request(), PAGE)
     assert ahead.take(request(start=b"k7")) is None
-    assert not ahead.are_wanted
+    assert not ahead.wanted
     ahead.want(request(), PAGE)
     ahead.read_next(lambda _: PAGE)
     assert ahead.take(request(start=b"k7")) is None

@@ -31,7 +31,7 @@ def take_part_without_order(changes: LocalChanges) -> None:
 
 
 BREAKS: dict[str, Callable[[LocalChanges], object]] = {
-    "an order is found as another": lambda changes: changes._orders.update({9: changes._orders.pop(CHANGE)}),
+    "an order is found as another": lambda changes: changes.orders.update({9: changes.orders.pop(CHANGE)}),
     "progress of no order is kept": lambda changes: changes._reported.update({9: changes._reported[CHANGE]}),
     "a dedup window is kept for no child": lambda changes: changes._carried.update({99: DedupWindow()}),
     "a child that waits is the child of no order": take_part_without_order,

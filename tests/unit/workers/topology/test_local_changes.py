@@ -232,7 +232,7 @@ def test_a_child_answers_with_its_own_over_what_its_parents_hold(begin: Begin) -
     cluster.put({b"a": b"newer", b"b": b"2"})
     while cluster.workers[0].syncs:
         cluster.sync(0)
-    assert cluster.workers[0].core._changes, "nothing is materialised yet"
+    assert cluster.workers[0].core._changes.orders, "nothing is materialised yet"
     expected = {b"a": b"newer", b"b": b"2", b"z": b"4"}
     for mode in ScanMode:
         for reverse in (False, True):

@@ -134,9 +134,9 @@ def test_forgotten_files_do_not_count(filesystem: FaultyFilesystem) -> None:
     writer = fresh_writer(filesystem, THREE_RECORDS)
     for _ in range(5):
         append(writer, RECORD)
-    assert writer.retained_bytes == THREE_RECORDS + FILE_HEADER_BYTES + 2 * RECORD_BYTES
+    assert writer.retained_bytes() == THREE_RECORDS + FILE_HEADER_BYTES + 2 * RECORD_BYTES
     writer.forget(writer.files_before(3))
-    assert writer.retained_bytes == FILE_HEADER_BYTES + 2 * RECORD_BYTES
+    assert writer.retained_bytes() == FILE_HEADER_BYTES + 2 * RECORD_BYTES
     assert writer.files_before(3) == []
     assert [file.path for file in writer.unsynced_files()] == [path_of(1), path_of(4)], "it still needs a sync"
 
@@ -145,7 +145,7 @@ def test_recovered_files_count_and_can_be_released(filesystem: FaultyFilesystem)
     append_many(fresh_writer(filesystem), 5)
     log = recovered(filesystem)
     writer = writer_of(filesystem, log)
-    assert writer.retained_bytes == len(filesystem.content(path_of(1)))
+    assert writer.retained_bytes() == len(filesystem.content(path_of(1)))
     assert (writer.lsn_appended, writer.lsn_durable, writer.unsynced_files()) == (5, 5, ())
     assert writer.files_before(5) == [path_of(1)]
 

@@ -15,7 +15,7 @@ from shardstore.workers.maintenance.policies.drain_policy import (
     layers_at_rest,
     layers_to_seal,
 )
-from shardstore.workers.serving.admission import MemoryLimits, Usage, admit, pressure
+from shardstore.workers.serving.admission import MemoryLimits, Usage, admit
 
 LIMITS = MemoryLimits(worker_bytes=1000, range_bytes=500, seal_bytes=100, request_bytes=400)
 
@@ -57,7 +57,7 @@ def test_limits_follow_the_lease() -> None:
 
 
 def test_pressure_is_a_byte() -> None:
-    assert [pressure(used, LIMITS) for used in (0, 500, 1000, 5000)] == [0, 127, 255, 255]
+    assert [LIMITS.pressure(used) for used in (0, 500, 1000, 5000)] == [0, 127, 255, 255]
 
 
 def test_full_layers_are_sealed_each() -> None:
