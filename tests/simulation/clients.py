@@ -13,6 +13,7 @@ from shardstore.client.driver import Driver
 from shardstore.client.session.session import Session
 from shardstore.client.session.whereabouts import Found
 from shardstore.limits import MIB
+from shardstore.tables.not_ready import NOT_READY, NotReady
 from shardstore.wire.wire_format import Op
 from tests.simulation.oracle import Violation
 from tests.simulation.processes import Host, Process
@@ -100,7 +101,9 @@ class Client(Process):
     def _begin(self, call: Call, actor: Actor) -> None:
         """Read what can be read without a worker, and submit the rest."""
         if type(call) is Single and call.op is Op.GET and not call.flags:
-            found = self.reads.get(call.key)
+            found: bytes | Ask | NotReady | None = self.reads.get_ready(call.key)
+            if found is NOT_READY:
+                found = self.reads.get(call.key)
             if not isinstance(found, Ask):
                 self._end(call, actor, found)
                 return

@@ -10,6 +10,10 @@ from collections.abc import Sequence
 
 from shardstore.client.calls.batch_pieces import Boundaries
 from shardstore.client.direct.direct_reads import DirectReads
+from shardstore.client.direct.readable_range import ReadableRange
+from shardstore.identifiers import Stored
+from shardstore.tables.digests import digest_of
+from shardstore.tables.not_ready import NOT_READY, NotReady
 from shardstore.wire.route_map import RouteMap
 from shardstore.workers.board import range_slot
 from shardstore.workers.board.range_slot import RangeSlot
@@ -67,6 +71,14 @@ def _fence_and_leave_open(owned: OwnedRange, lsn: int) -> None:
 _fence = OwnedRange.fence
 
 
+def _read_at_the_former_look(readable: ReadableRange, key: bytes) -> Stored | NotReady | None:
+    """A slot that was looked at once is never looked at again."""
+    look, digest = readable._look, digest_of(key)
+    if look is None or any(readable._is_in_memory(named, digest) for named in (look.active, look.sealed)):
+        return NOT_READY
+    return look.segment.get_ready(key, digest)
+
+
 def _follow_the_first(reads: DirectReads, store: str, routes: RouteMap, boundaries: Boundaries) -> None:
     """Not a mistake: the routes of a reader may be as old as they like. With old ones, two mistakes show soon."""
     if reads._followed is None:
@@ -76,6 +88,8 @@ def _follow_the_first(reads: DirectReads, store: str, routes: RouteMap, boundari
 _follow = DirectReads.follow
 OLD_ROUTES = Patch(DirectReads, "follow", _follow_the_first)
 """Clients read directly by the first routes that they were told."""
+BITS_FOR_BATCHES = Patch(RangeSlot, "_takes", lambda slot, keys: True), Patch(range_slot, "FILTERED_KEYS_MAX", 1)
+"""Not a mistake: two keys are a batch, and batches set bits whether clients ask or not."""
 
 
 DIRECT_READ_MISTAKES: dict[str, Mistake] = {
@@ -92,6 +106,10 @@ DIRECT_READ_MISTAKES: dict[str, Mistake] = {
     "leaves the slot of a fenced range open": Mistake(
         (Patch(OwnedRange, "fence", _fence_and_leave_open), OLD_ROUTES), first_seed=33
     ),
+    "sets no bits for a batch": Mistake(
+        (Patch(RangeSlot, "_set_bits", lambda slot, keys: None), *BITS_FOR_BATCHES), first_seed=4
+    ),
+    "remembers a slot for ever": Mistake((Patch(ReadableRange, "get_ready", _read_at_the_former_look),), first_seed=12),
     "reads by the board of a process that has ended": Mistake(
         (Patch(SimBoard, "is_current", lambda self: True), OLD_ROUTES), first_seed=53
     ),
