@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import ast
 import multiprocessing
 import os
+import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -124,3 +129,28 @@ def test_one_of_many_gets_each_entry_of_a_queue(url: str, db: Client) -> None:
         taken = list(pool.map(take, range(4)))
     assert sorted(number for some in taken for number in some) == list(range(300))
     assert all(some == sorted(some) for some in taken)
+
+
+def checked(line: str) -> str:
+    """A line of a program that checks what its comment promises, if that is the value of an expression."""
+    expression, _, comment = line.partition("  # ")
+    try:
+        promised = ast.literal_eval(comment.partition(";")[0])
+        ast.parse(expression, mode="eval")
+    except (SyntaxError, ValueError):
+        return line
+    return f"assert ({expression}) == {promised!r}, {expression!r}"
+
+
+def test_the_page_on_spaces_is_a_program(tmp_path: Path) -> None:
+    """It runs as it is, and what its comments promise holds."""
+    page = (Path(__file__).parent.parent.parent / "docs" / "spaces.md").read_text()
+    lines = "\n".join(re.findall(r"```python\n(.*?)```", page, re.DOTALL)).splitlines()
+    program = "\n".join(map(checked, lines))
+    assert program.count("assert (") == 11
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert not done.returncode, done.stderr
+    assert "the space 'users' has values of the type Json/1, not Str/1" in done.stdout
+    assert "ada 28 196\nada 29 203\nada 30 210\n" in done.stdout
