@@ -49,6 +49,15 @@ def pop_value(codec: SpaceCodec[K, V], key: K, default: Any, timeout: float | No
     return default
 
 
+def remove_value(codec: SpaceCodec[K, Any], key: K) -> Steps[None]:
+    """Remove a key, whatever its value is. Raises KeyError if it has none."""
+    place = codec.key(key)
+    while (data := (yield methodcaller("get", place))) is not None:
+        if (yield methodcaller("compare_and_set", place, data, None)):
+            return
+    raise KeyError(key)
+
+
 def pop_end(method: str, codec: SpaceCodec[K, V], bounds: Bounds, timeout: float | None) -> Steps[tuple[K, V] | None]:
     """Remove the first or the last key, as `pop_first` or `pop_last` of the client does, and return it with its value.
 

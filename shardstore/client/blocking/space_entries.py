@@ -246,6 +246,3 @@ class SpaceEntries(Generic[K, V]):
             The errors of `put_many`.
         """
         self._db.delete_many(encoded_keys(self._codec, keys), timeout=timeout, on_busy=on_busy)
-
-    def _has(self, place: bytes) -> bool:
-        return self._db.contains(place)

@@ -12,9 +12,11 @@ from shardstore.client.blocking.space_entries import SpaceEntries
 from shardstore.client.blocking.space_ranges import SpaceRanges
 from shardstore.client.blocking.space_views import SpaceItems, SpaceKeys, SpaceValues
 from shardstore.errors import InvalidRequest
+from shardstore.spaces import conditions
 from shardstore.spaces.arguments import is_last, pairs_of
 from shardstore.spaces.conditions import NO_DEFAULT
 from shardstore.spaces.key_bounds import bounds_between, bounds_of_slice, is_slice, whole
+from shardstore.spaces.steps import run_steps
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -44,14 +46,13 @@ class SpaceMapping(SpaceEntries[K, V], SpaceRanges[K, V], MutableMapping[K, V]):
         if is_slice(key):
             self._delete_between(bounds_of_slice(self._codec, key))
         else:
-            self.pop(key)
+            run_steps(self._db, conditions.remove_value(self._codec, key))
 
     def __contains__(self, key: Any) -> bool:
         try:
-            place = self._codec.key(key)
-        except InvalidRequest:  # a dict says so too of a key that it cannot have
+            return self.contains(key)
+        except InvalidRequest:  # a key that the space cannot have
             return False
-        return self._has(place)
 
     def __iter__(self) -> Iterator[K]:
         return iter(self.keys())

@@ -14,6 +14,7 @@ from shardstore.spaces.conditions import (
     compare_and_set_value,
     pop_end,
     pop_value,
+    remove_value,
     set_default,
 )
 from shardstore.spaces.key_bounds import whole
@@ -73,6 +74,17 @@ def test_of_two_who_pop_one_gets_the_value(db: SortedClient) -> None:
     db.before = [lambda: None, lambda: db.data.update({ADA: b"2"})]
     assert run_steps(db, pop_value(CODEC, "ada", None, None)) == 2
     assert not db.data
+
+
+def test_of_two_who_remove_one_does(db: SortedClient) -> None:
+    db.data[ADA] = b"?"
+    db.before = [lambda: None, lambda: db.data.update({ADA: b"2"})]
+    run_steps(db, remove_value(CODEC, "ada"))
+    assert db.calls == ["get", "compare_and_set"] * 2
+    db.data[ADA] = b"3"
+    db.before = [lambda: None, db.data.clear]
+    with pytest.raises(KeyError, match="ada"):
+        run_steps(db, remove_value(CODEC, "ada"))
 
 
 def test_of_two_who_set_a_default_one_does(db: SortedClient) -> None:

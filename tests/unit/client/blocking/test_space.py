@@ -163,7 +163,8 @@ def test_raw_bytes_are_a_mapping_of_what_is_in_no_space(client: Client, space: S
     client.put(b"\xff\xff\xff", b"out of sight")
     assert dict(everything) == {b"a": b"1", b"\xff\xfe": b"2"}
     assert everything[b"a":b"b"].__len__() == 1  # type: ignore[misc]
-    assert b"\xff\xff\xff" not in everything
+    for impossible in (b"\xff\xff\xff", b"", b"x" * 5_000, "a"):
+        assert impossible not in everything
     with pytest.raises(InvalidRequest, match="are reserved for spaces, such as"):
         everything[b"\xff\xff\x01"] = b"v"
     assert everything.stats().entries == 2
@@ -217,6 +218,9 @@ def test_entries_that_others_wrote_are_named_and_can_be_passed(
     assert len(space) == 4
     with pytest.raises(UndecodableKey):
         list(space)
+    del space["bob"]
+    with pytest.raises(KeyError):
+        del space["bob"]
 
 
 def test_uuids_and_odd_arguments(client: Client) -> None:
