@@ -30,12 +30,14 @@ if TYPE_CHECKING:
     from shardstore.client.aio.connect import connect_async
     from shardstore.client.aio.scan import AsyncScanIterator
     from shardstore.client.aio.space import AsyncSpace
+    from shardstore.client.aio.space_batch import AsyncSpaceBatch
     from shardstore.client.blocking.admin import Admin
     from shardstore.client.blocking.batch import Batch
     from shardstore.client.blocking.client import Client
     from shardstore.client.blocking.connect import connect
     from shardstore.client.blocking.scan import ScanIterator
     from shardstore.client.blocking.space import Space
+    from shardstore.client.blocking.space_batch import SpaceBatch
     from shardstore.cluster.local_cluster import LocalCluster
     from shardstore.options import Durability, ScanMode
     from shardstore.outcome import Ending, Outcome
@@ -54,6 +56,7 @@ __all__ = [
     "AsyncClient",
     "AsyncScanIterator",
     "AsyncSpace",
+    "AsyncSpaceBatch",
     "Batch",
     "Busy",
     "Client",
@@ -77,6 +80,7 @@ __all__ = [
     "SegmentOptions",
     "ShardstoreError",
     "Space",
+    "SpaceBatch",
     "SpaceInfo",
     "SpaceStats",
     "Stats",
@@ -114,7 +118,7 @@ def _value_of(name: str) -> object:
             import shardstore.keys as value
         case "values":
             import shardstore.values as value
-        case "AsyncSpace" | "Space" | "SpaceInfo" | "SpaceStats":
+        case "AsyncSpace" | "AsyncSpaceBatch" | "Space" | "SpaceBatch" | "SpaceInfo" | "SpaceStats":
             value = getattr(_home_for_spaces(name), name)
         case _:
             value = getattr(_home_of(name), name)
@@ -127,8 +131,12 @@ def _home_for_spaces(name: str) -> object:
     match name:
         case "AsyncSpace":
             from shardstore.client.aio import space as home
+        case "AsyncSpaceBatch":
+            from shardstore.client.aio import space_batch as home
         case "Space":
             from shardstore.client.blocking import space as home
+        case "SpaceBatch":
+            from shardstore.client.blocking import space_batch as home
         case _:
             from shardstore.spaces import infos as home
     return home

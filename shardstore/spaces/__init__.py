@@ -10,5 +10,6 @@ space_codec.py  keys and values of a space as bytes of the store, and back
 key_bounds.py   where keys lie: starts, ends, prefixes and slices
 columns.py      any number of entries, in chunks
 arguments.py    arguments as users of dict and SortedDict write them
+space_batch.py  an atomic batch of a space
 conditions.py   changes that depend on what is there, step by step
 """

@@ -147,7 +147,7 @@ def test_the_page_on_spaces_is_a_program(tmp_path: Path) -> None:
     page = (Path(__file__).parent.parent.parent / "docs" / "spaces.md").read_text()
     lines = "\n".join(re.findall(r"```python\n(.*?)```", page, re.DOTALL)).splitlines()
     program = "\n".join(map(checked, lines))
-    assert program.count("assert (") == 11
+    assert program.count("assert (") == 12
     done = subprocess.run(
         [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
     )

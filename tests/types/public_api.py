@@ -12,6 +12,7 @@ from shardstore import (
     AsyncClient,
     AsyncScanIterator,
     AsyncSpace,
+    AsyncSpaceBatch,
     Batch,
     Busy,
     Client,
@@ -23,6 +24,7 @@ from shardstore import (
     RouterStats,
     ScanIterator,
     Space,
+    SpaceBatch,
     SpaceInfo,
     SpaceStats,
     Stats,
@@ -124,6 +126,9 @@ def spaces(db: Client, token: bytes) -> None:
     assert_type(visits.pop(("ada", 1), None), int | None)
     assert_type(visits.pop_first(prefix=("ada",)), tuple[tuple[str, int], int] | None)
     assert_type(visits.popitem(last=False), tuple[tuple[str, int], int])
+    with visits.batch() as batch:
+        assert_type(batch, SpaceBatch[tuple[str, int], int])
+        batch.put(("ada", 1), 7)
     assert_type(visits.next_key(("ada", 1)), tuple[str, int] | None)
     assert_type(visits.scan(prefix=("ada",)), ScanIterator[tuple[tuple[str, int], int]])
     assert_type(visits.scan(keys_only=True), ScanIterator[tuple[str, int]])
@@ -151,6 +156,8 @@ async def spaces_of_tasks(db: AsyncClient) -> None:
     assert_type(db.mapping(), AsyncSpace[bytes, bytes])
     assert_type(await visits.get(("ada", 1)), int | None)
     assert_type(await visits.pop_last(), tuple[tuple[str, int], int] | None)
+    async with visits.batch() as batch:
+        assert_type(batch, AsyncSpaceBatch[tuple[str, int], int])
     assert_type(visits.keys(), AsyncScanIterator[tuple[str, int]])
     assert_type(visits.values(), AsyncIterator[int])
     assert_type([key async for key in visits], list[tuple[str, int]])

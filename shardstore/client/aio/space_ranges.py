@@ -169,7 +169,7 @@ class AsyncSpaceRanges(Generic[K, V]):
             The other errors of `put`.
         """
         bounds = bounds_of(self._codec, start, end, prefix)
-        return await run_steps_async(self._db, conditions.pop_end("_pop_first", self._codec, bounds, timeout))
+        return await run_steps_async(self._db, conditions.pop_end("pop_first", self._codec, bounds, timeout))
 
     async def pop_last(
         self, start: Any = None, end: Any = None, prefix: Any = None, *, timeout: float | None = None
@@ -189,7 +189,7 @@ class AsyncSpaceRanges(Generic[K, V]):
             The errors of `pop_first`.
         """
         bounds = bounds_of(self._codec, start, end, prefix)
-        return await run_steps_async(self._db, conditions.pop_end("_pop_last", self._codec, bounds, timeout))
+        return await run_steps_async(self._db, conditions.pop_end("pop_last", self._codec, bounds, timeout))
 
     async def next_key(self, key: Any, *, timeout: float | None = None) -> K | None:
         """Return the first key behind another, which needs no value.

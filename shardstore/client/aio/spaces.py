@@ -159,19 +159,6 @@ class AsyncSpaces(AsyncLifetime):
         scan = scan_from_arguments(start, end, None, False, None, True, ScanMode.SNAPSHOT, None, timeout)
         await cast("AsyncClient", self).delete_many([key async for key in self._iterate(scan)], timeout=timeout)
 
-    async def _pop_first(self, start: bytes, end: bytes, *, timeout: float | None = None) -> tuple[bytes, bytes] | None:
-        return await self._pop(start, end, False, timeout)
-
-    async def _pop_last(self, start: bytes, end: bytes, *, timeout: float | None = None) -> tuple[bytes, bytes] | None:
-        return await self._pop(start, end, True, timeout)
-
-    async def _pop(self, start: bytes, end: bytes, last: bool, timeout: float | None) -> tuple[bytes, bytes] | None:
-        while True:
-            scan = scan_from_arguments(start, end, None, last, 1, False, ScanMode.SNAPSHOT, None, timeout)
-            found: tuple[bytes, bytes] | None = await anext(self._iterate(scan), None)
-            if found is None or await cast("AsyncClient", self).compare_and_set(*found, None, timeout=timeout):
-                return found
-
     async def _estimate(self, start: bytes, end: bytes, *, timeout: float | None = None) -> tuple[int, int, int]:
         scan = scan_from_arguments(start, end, None, False, None, False, ScanMode.SNAPSHOT, None, timeout)
         entries = size = 0

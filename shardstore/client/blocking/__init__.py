@@ -10,6 +10,7 @@ scan.py          what `Client.scan` returns
 spaces.py        the methods of a client on spaces
 space.py         what `Client.space` returns
 space_entries.py its methods on keys
+space_batch.py   what `Space.batch` returns
 space_ranges.py  its methods on keys that lie together
 space_mapping.py its methods as a mapping
 space_views.py   what keys, values, items and slices of it return

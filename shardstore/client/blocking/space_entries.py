@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
+from shardstore.client.blocking.space_batch import SpaceBatch
 from shardstore.client.calls.arguments import WAIT
 from shardstore.spaces import conditions
 from shardstore.spaces.columns import encoded_keys, encoded_pairs, listed_keys
@@ -246,3 +247,19 @@ class SpaceEntries(Generic[K, V]):
             The errors of `put_many`.
         """
         self._db.delete_many(encoded_keys(self._codec, keys), timeout=timeout, on_busy=on_busy)
+
+    def batch(self, *, timeout: float | None = None) -> SpaceBatch[K, V]:
+        """Begin an atomic batch: puts and deletes of keys in one range of the store, applied together or not at all.
+
+        Used with `with`, it is committed when the block ends. `require` adds conditions. Nothing is sent before.
+
+        Args:
+            timeout: Seconds for the commit; None is 30.
+
+        Returns:
+            The batch. Its `applied` says whether it was applied, once it is committed.
+
+        Raises:
+            InvalidRequest: `timeout` is not allowed.
+        """
+        return SpaceBatch(self._codec, self._db.batch(timeout=timeout))

@@ -167,7 +167,7 @@ class SpaceRanges(Generic[K, V]):
             The other errors of `put`.
         """
         bounds = bounds_of(self._codec, start, end, prefix)
-        return run_steps(self._db, conditions.pop_end("_pop_first", self._codec, bounds, timeout))
+        return run_steps(self._db, conditions.pop_end("pop_first", self._codec, bounds, timeout))
 
     def pop_last(
         self, start: Any = None, end: Any = None, prefix: Any = None, *, timeout: float | None = None
@@ -187,7 +187,7 @@ class SpaceRanges(Generic[K, V]):
             The errors of `pop_first`.
         """
         bounds = bounds_of(self._codec, start, end, prefix)
-        return run_steps(self._db, conditions.pop_end("_pop_last", self._codec, bounds, timeout))
+        return run_steps(self._db, conditions.pop_end("pop_last", self._codec, bounds, timeout))
 
     def next_key(self, key: Any, *, timeout: float | None = None) -> K | None:
         """Return the first key behind another, which needs no value.

@@ -159,19 +159,6 @@ class Spaces(Lifetime):
         scan = scan_from_arguments(start, end, None, False, None, True, ScanMode.SNAPSHOT, None, timeout)
         cast("Client", self).delete_many(self._iterate(scan), timeout=timeout)
 
-    def _pop_first(self, start: bytes, end: bytes, *, timeout: float | None = None) -> tuple[bytes, bytes] | None:
-        return self._pop(start, end, False, timeout)
-
-    def _pop_last(self, start: bytes, end: bytes, *, timeout: float | None = None) -> tuple[bytes, bytes] | None:
-        return self._pop(start, end, True, timeout)
-
-    def _pop(self, start: bytes, end: bytes, last: bool, timeout: float | None) -> tuple[bytes, bytes] | None:
-        while True:
-            scan = scan_from_arguments(start, end, None, last, 1, False, ScanMode.SNAPSHOT, None, timeout)
-            found: tuple[bytes, bytes] | None = next(self._iterate(scan), None)
-            if found is None or cast("Client", self).compare_and_set(*found, None, timeout=timeout):
-                return found
-
     def _estimate(self, start: bytes, end: bytes, *, timeout: float | None = None) -> tuple[int, int, int]:
         scan = scan_from_arguments(start, end, None, False, None, False, ScanMode.SNAPSHOT, None, timeout)
         entries = size = 0

@@ -16,11 +16,13 @@ from shardstore import (
     AsyncClient,
     AsyncScanIterator,
     AsyncSpace,
+    AsyncSpaceBatch,
     Batch,
     Client,
     LocalCluster,
     ScanIterator,
     Space,
+    SpaceBatch,
     connect,
     connect_async,
 )
@@ -31,12 +33,14 @@ TWINS = [
     (ScanIterator, AsyncScanIterator),
     (Batch, AsyncBatch),
     (Space, AsyncSpace),
+    (SpaceBatch, AsyncSpaceBatch),
 ]
 IN_OTHER_WORDS = {
     "AsyncAdmin": "Admin",
     "AsyncBatch": "Batch",
     "AsyncScanIterator": "ScanIterator",
     "AsyncSpace": "Space",
+    "AsyncSpaceBatch": "SpaceBatch",
     "tasks": "threads",
 }
 """Replacements in the docstrings of the asyncio twin."""
@@ -74,7 +78,9 @@ def shape(function: Callable[..., Any]) -> tuple[object, str]:
     return parameters(function), in_words_of_the_other(str(inspect.signature(function).return_annotation))
 
 
-@pytest.mark.parametrize(("blocking", "asynchronous"), TWINS, ids=["client", "admin", "scan", "batch", "space"])
+@pytest.mark.parametrize(
+    ("blocking", "asynchronous"), TWINS, ids=["client", "admin", "scan", "batch", "space", "space batch"]
+)
 def test_the_twins_agree(blocking: type, asynchronous: type) -> None:
     ours, theirs = functions(blocking), functions(asynchronous)
     assert list(ours) == list(theirs)
@@ -102,7 +108,8 @@ def test_results_that_depend_on_arguments_have_overloads() -> None:
         (AsyncAdmin, set()),
         (AsyncScanIterator, {"seek", "resume_token"}),
         (AsyncBatch, {"put", "delete", "require", "applied", "discard"}),
-        (AsyncSpace, {"name", "key_type", "value_type", "scan", "irange", *VIEWS}),
+        (AsyncSpace, {"name", "key_type", "value_type", "scan", "batch", "irange", *VIEWS}),
+        (AsyncSpaceBatch, {"put", "delete", "require", "applied", "discard"}),
     ],
 )
 def test_what_waits_is_awaited(kind: type, at_once: set[str]) -> None:

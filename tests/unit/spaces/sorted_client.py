@@ -43,7 +43,8 @@ class SortedClient:
         for key in list(self.data.irange(start, end, (True, False))):
             del self.data[key]
 
-    def _pop_first(self, start: bytes, end: bytes, *, timeout: float | None = None) -> tuple[bytes, bytes] | None:
+    def pop_first(self, start: bytes, end: bytes, *, timeout: float | None = None) -> tuple[bytes, bytes] | None:
+        """Remove the first key."""
         self._begin("pop_first")
         key = next(self.data.irange(start, end, (True, False)), None)
         return None if key is None else (key, self.data.pop(key))

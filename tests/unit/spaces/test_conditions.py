@@ -100,17 +100,17 @@ def test_what_cannot_be_decoded_is_not_removed(db: SortedClient) -> None:
     with pytest.raises(UndecodableValue, match="the value of 'ada' in the space 'users' cannot be decoded: "):
         run_steps(db, pop_value(CODEC, "ada", None, None))
     with pytest.raises(UndecodableValue):
-        run_steps(db, pop_end("_pop_first", CODEC, whole(CODEC), None))
+        run_steps(db, pop_end("pop_first", CODEC, whole(CODEC), None))
     assert dict(db.data) == {ADA: b"?"}, "it was put back"
     db.data[CODEC.prefix + b"\xff"] = db.data.pop(ADA)
     with pytest.raises(UndecodableKey):
-        run_steps(db, pop_end("_pop_first", CODEC, whole(CODEC), None))
+        run_steps(db, pop_end("pop_first", CODEC, whole(CODEC), None))
     assert list(db.data) == [CODEC.prefix + b"\xff"]
 
 
 def test_the_first_of_no_keys_is_none(db: SortedClient) -> None:
-    assert run_steps(db, pop_end("_pop_first", CODEC, whole(CODEC), None)) is None
-    assert run_steps(db, pop_end("_pop_first", CODEC, (b"b", b"a"), None)) is None
+    assert run_steps(db, pop_end("pop_first", CODEC, whole(CODEC), None)) is None
+    assert run_steps(db, pop_end("pop_first", CODEC, (b"b", b"a"), None)) is None
     assert db.calls == ["pop_first"]
 
 

@@ -52,6 +52,15 @@ def test_every_method(server: FakeServer) -> None:
         await space.delete(("bob", 0))
         await space.delete_many([("bob", 1)])
         assert (await space.stats()).entries == 1
+        async with space.batch() as batch:
+            batch.require(("eve", 1), 1)
+            batch.put(("eve", 2), 2)
+        assert batch.applied
+        assert not await (refused := space.batch()).commit() or refused.applied
+        with pytest.raises(KeyError):
+            async with space.batch() as dropped:
+                dropped.put(("eve", 3), await space.pop(("eve", 4)))
+        assert await space.count() == 2
         await space.delete_range(("eve",))
         await space.delete_range(("b",), ("a",))
         await space.clear()

@@ -149,6 +149,33 @@ def test_the_first_and_the_last(space: Space[str, Any]) -> None:
         space.peekitem(1)
 
 
+def test_a_batch_is_applied_whole_or_not_at_all(visits: Space[tuple[str, int], int]) -> None:
+    visits["ada", 1] = 1
+    with visits.batch() as batch:
+        batch.require(("ada", 1), 1)
+        batch.require(("ada", 2), None)
+        batch.put(("ada", 2), 2)
+        batch.delete(("ada", 1))
+        assert batch.applied is None
+    assert batch.applied
+    assert visits == {("ada", 2): 2}
+    again = visits.batch()
+    again.require(("ada", 2), 1)
+    again.put(("ada", 3), 3)
+    assert not again.commit()
+    assert again.applied is False
+    with pytest.raises(KeyError), visits.batch() as dropped:
+        dropped.put(("ada", 3), visits["ada", 4])
+    for wrong in (("ada", "3", 3), ("ada", 3, "3")):
+        with pytest.raises(InvalidRequest, match="takes int"):
+            visits.batch().put(wrong[:2], wrong[2])  # type: ignore[arg-type]
+    discarded = visits.batch(timeout=1)
+    discarded.discard()
+    with pytest.raises(InvalidRequest, match="the batch was committed or left already"):
+        discarded.delete(("ada", 2))
+    assert visits == {("ada", 2): 2}
+
+
 def test_counters(visits: Space[tuple[str, int], int], space: Space[str, Any]) -> None:
     assert visits.increment(("ada", 1)) == 1
     assert visits.increment(("ada", 1), 41) == visits["ada", 1] == 42
