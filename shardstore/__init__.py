@@ -23,20 +23,26 @@ from shardstore.errors import (
 )
 
 if TYPE_CHECKING:
+    from shardstore import keys, values
     from shardstore.client.aio.admin import AsyncAdmin
     from shardstore.client.aio.batch import AsyncBatch
     from shardstore.client.aio.client import AsyncClient
     from shardstore.client.aio.connect import connect_async
     from shardstore.client.aio.scan import AsyncScanIterator
+    from shardstore.client.aio.space import AsyncSpace
+    from shardstore.client.aio.space_batch import AsyncSpaceBatch
     from shardstore.client.blocking.admin import Admin
     from shardstore.client.blocking.batch import Batch
     from shardstore.client.blocking.client import Client
     from shardstore.client.blocking.connect import connect
     from shardstore.client.blocking.scan import ScanIterator
+    from shardstore.client.blocking.space import Space
+    from shardstore.client.blocking.space_batch import SpaceBatch
     from shardstore.cluster.local_cluster import LocalCluster
     from shardstore.options import Durability, ScanMode
     from shardstore.outcome import Ending, Outcome
     from shardstore.segment_options import Compression, SegmentOptions
+    from shardstore.spaces.infos import SpaceInfo, SpaceStats
     from shardstore.stats_schema import NoStats, RouterStats, Stats, WorkerStats
     from shardstore.topology_options import TopologyOptions
     from shardstore.wire.admin_messages import PlannedChange, RangeRow
@@ -49,6 +55,8 @@ __all__ = [
     "AsyncBatch",
     "AsyncClient",
     "AsyncScanIterator",
+    "AsyncSpace",
+    "AsyncSpaceBatch",
     "Batch",
     "Busy",
     "Client",
@@ -71,6 +79,10 @@ __all__ = [
     "ScanMode",
     "SegmentOptions",
     "ShardstoreError",
+    "Space",
+    "SpaceBatch",
+    "SpaceInfo",
+    "SpaceStats",
     "Stats",
     "StorageFailure",
     "TopologyOptions",
@@ -81,20 +93,57 @@ __all__ = [
     "__version__",
     "connect",
     "connect_async",
+    "keys",
+    "values",
 ]
+
+
+# ruff: noqa: PLC0415
 
 
 def _load(name: str) -> object:
     """A name that is not there yet; from then on it is."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = globals()[name] = _version() if name == "__version__" else getattr(_home_of(name), name)
+    value = globals()[name] = _value_of(name)
     return value
+
+
+def _value_of(name: str) -> object:
+    value: object
+    match name:
+        case "__version__":
+            value = _version()
+        case "keys":
+            import shardstore.keys as value
+        case "values":
+            import shardstore.values as value
+        case "AsyncSpace" | "AsyncSpaceBatch" | "Space" | "SpaceBatch" | "SpaceInfo" | "SpaceStats":
+            value = getattr(_home_for_spaces(name), name)
+        case _:
+            value = getattr(_home_of(name), name)
+    return value
+
+
+def _home_for_spaces(name: str) -> object:
+    """A module that has a public name for spaces."""
+    home: object
+    match name:
+        case "AsyncSpace":
+            from shardstore.client.aio import space as home
+        case "AsyncSpaceBatch":
+            from shardstore.client.aio import space_batch as home
+        case "Space":
+            from shardstore.client.blocking import space as home
+        case "SpaceBatch":
+            from shardstore.client.blocking import space_batch as home
+        case _:
+            from shardstore.spaces import infos as home
+    return home
 
 
 def _home_of(name: str) -> object:
     """A module that has a public name."""
-    # ruff: noqa: PLC0415
     home: object
     match name:
         case "LocalCluster":

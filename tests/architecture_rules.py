@@ -16,9 +16,10 @@ PARTS: dict[str, tuple[str, ...]] = {
     # part: the other parts it may import
     "foundation": (),
     "tables": ("foundation",),
-    "client": ("foundation", "tables"),
+    "spaces": ("foundation",),
+    "client": ("foundation", "tables", "spaces"),
     "cluster": ("foundation", "client"),
-    "public": ("foundation", "client", "cluster"),
+    "public": ("foundation", "spaces", "client", "cluster"),
     "command line": ("foundation", "client", "cluster", "public"),
     "router": ("foundation",),
     "workers": ("foundation", "tables"),
@@ -27,6 +28,7 @@ PARTS: dict[str, tuple[str, ...]] = {
 
 PART_OF: dict[str, str] = {
     "shardstore.tables": "tables",
+    "shardstore.spaces": "spaces",
     "shardstore.client": "client",
     "shardstore.cluster": "cluster",
     "shardstore.cli": "command line",

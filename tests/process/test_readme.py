@@ -34,6 +34,14 @@ def test_the_first_program_runs(tmp_path: Path) -> None:
     assert len(done.stdout.splitlines()) == 10
 
 
+def test_spaces_are_used_as_shown(tmp_path: Path) -> None:
+    with LocalCluster(tmp_path, workers=1, memory=MEMORY) as cluster, cluster.connect() as db:
+        shown: list[tuple[object, ...]] = []
+        exec(code("Spaces", "py"), {"db": db, "print": lambda *what: shown.append(what)})
+        assert shown == [(28, 28), (29, 29)]
+        assert len(db.space("visits")) == 28
+
+
 @pytest.mark.slow
 def test_ranges_and_workers_change_as_shown(tmp_path: Path) -> None:
     with LocalCluster(tmp_path, workers=2, memory=MEMORY) as cluster, cluster.connect() as db:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Iterator
 from typing import Any, assert_type
 
 from shardstore import (
@@ -10,6 +11,8 @@ from shardstore import (
     AsyncBatch,
     AsyncClient,
     AsyncScanIterator,
+    AsyncSpace,
+    AsyncSpaceBatch,
     Batch,
     Busy,
     Client,
@@ -20,6 +23,10 @@ from shardstore import (
     RangeRow,
     RouterStats,
     ScanIterator,
+    Space,
+    SpaceBatch,
+    SpaceInfo,
+    SpaceStats,
     Stats,
     WorkerStats,
     connect,
@@ -27,6 +34,7 @@ from shardstore import (
     keys,
     values,
 )
+from shardstore.client.blocking.space_views import SpaceItems
 
 
 def gets(db: Client) -> None:
@@ -98,6 +106,61 @@ def operators(admin: Admin) -> None:
     assert_type(admin.drain_worker(0), list[PlannedChange])
     assert_type(admin.ranges(), list[RangeRow])
     assert_type(admin.add_worker(), int)
+
+
+def spaces(db: Client, token: bytes) -> None:
+    """A space has the types of its keys and values, as far as they are given."""
+    visits = db.space("visits", key=keys.Tuple(str, int), value=values.Int())
+    assert_type(visits, Space[tuple[str, int], int])
+    assert_type(db.space("names", keys.Uuid(), values.Str(), "zstd").get_many([]), list[str | None])
+    assert_type(db.space("things", key=keys.Str()), Space[str, Any])
+    assert_type(db.space("things", value=values.Str()), Space[Any, str])
+    assert_type(db.space("things"), Space[Any, Any])
+    assert_type(db.mapping(), Space[bytes, bytes])
+    assert_type(db.spaces(), dict[str, SpaceInfo])
+    assert_type(db.drop_space("visits"), bool)
+    assert_type(visits.get(("ada", 1)), int | None)
+    assert_type(visits.get(("ada", 1), ""), int | str)
+    assert_type(visits.get_many([("ada", 1)], 0.5), list[int | float])
+    assert_type(visits.pop(("ada", 1)), int)
+    assert_type(visits.pop(("ada", 1), None), int | None)
+    assert_type(visits.pop_first(prefix=("ada",)), tuple[tuple[str, int], int] | None)
+    assert_type(visits.popitem(last=False), tuple[tuple[str, int], int])
+    with visits.batch() as batch:
+        assert_type(batch, SpaceBatch[tuple[str, int], int])
+        batch.put(("ada", 1), 7)
+    assert_type(visits.next_key(("ada", 1)), tuple[str, int] | None)
+    assert_type(visits.scan(prefix=("ada",)), ScanIterator[tuple[tuple[str, int], int]])
+    assert_type(visits.scan(keys_only=True), ScanIterator[tuple[str, int]])
+    assert_type(visits.stats(), SpaceStats)
+
+
+def mappings(visits: Space[tuple[str, int], int]) -> None:
+    """A space is a mapping, which may be cut."""
+    visits["ada", 1] = 7
+    visits |= {("ada", 2): 8}
+    assert_type(visits["ada", 1], int)
+    assert_type(visits["ada", :], SpaceItems[tuple[str, int], int])
+    assert_type(visits[("ada",) : ("bob",)], SpaceItems[tuple[str, int], int])
+    del visits["ada", 1:2]
+    assert_type(iter(visits), Iterator[tuple[str, int]])
+    assert_type(list(visits.items()), list[tuple[tuple[str, int], int]])
+    assert_type(list(reversed(visits.values())), list[int])
+    assert_type(visits.copy(), dict[tuple[str, int], int])
+
+
+async def spaces_of_tasks(db: AsyncClient) -> None:
+    """The asyncio client has the same types, behind `await` and `async for`."""
+    visits = await db.space("visits", key=keys.Tuple(str, int), value=values.Int())
+    assert_type(visits, AsyncSpace[tuple[str, int], int])
+    assert_type(db.mapping(), AsyncSpace[bytes, bytes])
+    assert_type(await visits.get(("ada", 1)), int | None)
+    assert_type(await visits.pop_last(), tuple[tuple[str, int], int] | None)
+    async with visits.batch() as batch:
+        assert_type(batch, AsyncSpaceBatch[tuple[str, int], int])
+    assert_type(visits.keys(), AsyncScanIterator[tuple[str, int]])
+    assert_type(visits.values(), AsyncIterator[int])
+    assert_type([key async for key in visits], list[tuple[str, int]])
 
 
 async def tasks(db: AsyncClient, token: bytes) -> None:

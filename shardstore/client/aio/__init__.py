@@ -7,6 +7,12 @@ lifetime.py      how a client is made, opened and closed
 admin.py         `AsyncClient.admin`
 batch.py         what `AsyncClient.batch` returns
 scan.py          what `AsyncClient.scan` returns
+spaces.py        the methods of a client on spaces
+space.py         what `AsyncClient.space` returns
+space_entries.py its methods on keys
+space_batch.py   what `AsyncSpace.batch` returns
+space_ranges.py  its methods on keys that lie together
+space_mapping.py its methods on all keys
 call_runner.py   runs the calls of a method, several at once
 pump.py          lets an event loop drive a session
 """

@@ -8,6 +8,7 @@ from typing import Any, Literal, TypeVar, overload
 from shardstore.client.aio.admin import AsyncAdmin
 from shardstore.client.aio.atomic import AsyncAtomicMethods
 from shardstore.client.aio.scan import AsyncScanIterator
+from shardstore.client.aio.spaces import AsyncSpaces
 from shardstore.client.calls import operations, outcome_token
 from shardstore.client.calls.arguments import WAIT, checked_timeout_ns
 from shardstore.client.calls.calls import GetStats
@@ -21,7 +22,7 @@ from shardstore.wire.wire_format import Op
 Default = TypeVar("Default")
 
 
-class AsyncClient(AsyncAtomicMethods):
+class AsyncClient(AsyncAtomicMethods, AsyncSpaces):
     """A client for the event loop in which it was made, by `connect_async`. Its methods are those of Client.
 
     Cancelling a write does not undo it. A write that was sent goes on until its reply comes or its `timeout` is over,
@@ -263,8 +264,7 @@ class AsyncClient(AsyncAtomicMethods):
             ScanInvalidated: While iterating: the scan cannot keep what its mode promises; `error.token` resumes it.
             The other errors of `get`: While iterating. The next `next` continues after the last entry.
         """
-        scan = scan_from_arguments(start, end, prefix, reverse, limit, keys_only, mode, resume, timeout)
-        return AsyncScanIterator(self._pump, self._reads, scan)
+        return self._iterate(scan_from_arguments(start, end, prefix, reverse, limit, keys_only, mode, resume, timeout))
 
     async def flush(
         self, start: bytes | None = None, end: bytes | None = None, wait: bool = True, *, timeout: float | None = None

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from types import TracebackType
-from typing import NoReturn, Self
+from typing import Any, NoReturn, Self
 
 from shardstore.client.aio.call_runner import AsyncCallRunner
 from shardstore.client.aio.pump import LoopPump
+from shardstore.client.aio.scan import AsyncScanIterator
 from shardstore.client.calls.arguments import checked_timeout_ns
 from shardstore.client.calls.calls import Open
+from shardstore.client.calls.scan import Scan
 from shardstore.client.surroundings import Surroundings
 from shardstore.errors import InvalidRequest
 
@@ -47,6 +49,9 @@ class AsyncLifetime:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         await self.close()
+
+    def _iterate(self, scan: Scan) -> AsyncScanIterator[Any]:
+        return AsyncScanIterator(self._pump, self._reads, scan)
 
     async def _open(self, timeout: float | None) -> None:
         await self._calls.one(Open(checked_timeout_ns(timeout)))

@@ -10,6 +10,7 @@ from typing import Any, Literal, TypeVar, overload
 from shardstore.client.blocking.admin import Admin
 from shardstore.client.blocking.atomic import AtomicMethods
 from shardstore.client.blocking.scan import ScanIterator
+from shardstore.client.blocking.spaces import Spaces
 from shardstore.client.calls import operations, outcome_token
 from shardstore.client.calls.arguments import WAIT, checked_timeout_ns
 from shardstore.client.calls.calls import GetStats
@@ -22,7 +23,7 @@ from shardstore.wire.wire_format import Op
 Default = TypeVar("Default")
 
 
-class Client(AtomicMethods):
+class Client(AtomicMethods, Spaces):
     """A client for any number of threads, made by `connect`. It has no thread of its own.
 
     Keys are bytes of 1 byte to 4 KiB, values bytes of 0 bytes to 8 MiB. A bytearray or memoryview is copied.
@@ -264,8 +265,7 @@ class Client(AtomicMethods):
             ScanInvalidated: While iterating: the scan cannot keep what its mode promises; `error.token` resumes it.
             The other errors of `get`: While iterating. The next `next` continues after the last entry.
         """
-        scan = scan_from_arguments(start, end, prefix, reverse, limit, keys_only, mode, resume, timeout)
-        return ScanIterator(self._pump, self._reads, scan)
+        return self._iterate(scan_from_arguments(start, end, prefix, reverse, limit, keys_only, mode, resume, timeout))
 
     def flush(
         self, start: bytes | None = None, end: bytes | None = None, wait: bool = True, *, timeout: float | None = None

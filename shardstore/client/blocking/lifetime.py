@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from types import TracebackType
-from typing import NoReturn, Self
+from typing import Any, NoReturn, Self
 
 from shardstore.client.blocking.call_runner import CallRunner
 from shardstore.client.blocking.locked_reads import LockedReads
 from shardstore.client.blocking.pump import Pump
+from shardstore.client.blocking.scan import ScanIterator
 from shardstore.client.calls.arguments import checked_timeout_ns
 from shardstore.client.calls.calls import Open
+from shardstore.client.calls.scan import Scan
 from shardstore.client.surroundings import Surroundings
 from shardstore.errors import InvalidRequest
 
@@ -47,6 +49,9 @@ class Lifetime:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
+
+    def _iterate(self, scan: Scan) -> ScanIterator[Any]:
+        return ScanIterator(self._pump, self._reads, scan)
 
     def _open(self, timeout: float | None) -> None:
         self._calls.one(Open(checked_timeout_ns(timeout)))

@@ -64,14 +64,14 @@ class ScanIterator(Iterator[Entry_co]):
         """
         return self._scan.token
 
-    def seek(self, key: bytes) -> None:
+    def seek(self, key: Any) -> None:
         """Continue at another key, before or after the last one, with a fresh view of the range.
 
         The next entry is that of this key or, if it has none, the one that follows in the order of the scan. The bounds
         of the scan stay as they are.
 
         Args:
-            key: 1 to 4,097 bytes.
+            key: 1 to 4,097 bytes; in a space, a key of it, or the first elements of one.
 
         Raises:
             InvalidRequest: The key is not allowed. The scan stays where it is.

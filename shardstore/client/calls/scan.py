@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Sequence
 from operator import length_hint
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from shardstore.client.calls.arguments import (
     checked_bounds,
@@ -26,7 +26,7 @@ from shardstore.client.calls.arguments import (
 from shardstore.client.calls.calls import EndScan, Owner, Page, ScanPage, View
 from shardstore.client.calls.resume_token import MODES, UNLIMITED, ResumePoint, from_token, to_token
 from shardstore.errors import InvalidRequest, ScanInvalidated
-from shardstore.key_range import KeyRange
+from shardstore.key_range import EVERYTHING, KeyRange
 from shardstore.limits import BOUND_BYTES_MAX, SECOND_NS
 from shardstore.options import ScanMode
 
@@ -41,6 +41,48 @@ CANNOT_BE_COPIED = (
 CARRIED_OVER = "it was begun before the process was forked, and its view belongs to the parent"
 
 Bounds = tuple[bytes, bytes]
+
+
+class EntryCodec(Protocol):
+    """What a scan yields for the entries of a page, and what `seek` takes.
+
+    With each entry, one of `unread` is taken, which iterates over the keys: so it shows how far the caller has read.
+    """
+
+    @property
+    def key_range(self) -> KeyRange:
+        """The keys that it decodes."""
+        ...
+
+    def entries(self, keys: Sequence[bytes], values: Sequence[bytes], unread: Iterator[bytes]) -> Iterator[Any]:
+        """What is yielded for entries."""
+        ...
+
+    def only_keys(self, keys: Sequence[bytes], unread: Iterator[bytes]) -> Iterator[Any]:
+        """What is yielded for keys alone."""
+        ...
+
+    def place(self, key: Any) -> bytes:
+        """The key of the store that `seek` means. Raises InvalidRequest."""
+        ...
+
+
+class _AsTheyAre:
+    """Yields keys and values as they are stored."""
+
+    key_range = EVERYTHING
+
+    def entries(self, keys: Sequence[bytes], values: Sequence[bytes], unread: Iterator[bytes]) -> Iterator[Any]:
+        return zip(unread, values, strict=False)
+
+    def only_keys(self, keys: Sequence[bytes], unread: Iterator[bytes]) -> Iterator[Any]:
+        return unread
+
+    def place(self, key: Any) -> bytes:
+        return key  # type: ignore[no-any-return]
+
+
+AS_THEY_ARE: EntryCodec = _AsTheyAre()
 
 
 class _Stand(NamedTuple):
@@ -93,7 +135,8 @@ class _Stand(NamedTuple):
 class Scan:
     """One scan."""
 
-    def __init__(self, point: ResumePoint, timeout: float | None) -> None:
+    def __init__(self, point: ResumePoint, timeout: float | None, codec: EntryCodec = AS_THEY_ARE) -> None:
+        self._codec = codec
         self._timeout_ns = checked_timeout_ns(timeout)
         self._mode = MODES[point.mode]
         self._reverse = point.reverse
@@ -139,6 +182,7 @@ class Scan:
         keys = page.keys[::-1] if self._reverse else page.keys
         values = page.values[::-1] if self._reverse else page.values
         unread = iter(keys)
+        codec = self._codec
         left = stand.left if stand.left == UNLIMITED else stand.left - len(keys)
         at_end = not page.more or not left
         self._stand = _Stand(
@@ -148,7 +192,7 @@ class Scan:
             last_key=stand.latest_key,
             keys=keys,
             unread=unread,
-            entries=unread if self._keys_only else zip(unread, values, strict=False),
+            entries=codec.only_keys(keys, unread) if self._keys_only else codec.entries(keys, values, unread),
             cursor=b"" if at_end else page.cursor,
             owner=page.owner,
             to_confirm=page.cursor if at_end else b"",
@@ -211,7 +255,7 @@ class Scan:
 
     def place_of(self, key: Any) -> Bounds:
         """The keys of the scan from this key on, in the order of the scan. Raises InvalidRequest."""
-        key = checked_key(key, BOUND_BYTES_MAX)
+        key = checked_key(self._codec.place(key), BOUND_BYTES_MAX)
         start, end = self._bounds
         if self._reverse:
             above = max(key + b"\0" if len(key) < BOUND_BYTES_MAX else key, start)  # no stored key has that length
@@ -259,13 +303,14 @@ def scan_from_arguments(
     mode: str,
     resume: Any,
     timeout: float | None,
+    codec: EntryCodec = AS_THEY_ARE,
 ) -> Scan:
     """The scan for the arguments of a client's method. Raises InvalidRequest."""
     if resume is not None:
         is_bare = start is end is prefix is limit is None and reverse is keys_only is False
         if not is_bare or mode != ScanMode.SNAPSHOT:
             raise InvalidRequest("a scan that resumes has the bounds, direction, limit and mode of its token")
-        return Scan(from_token(resume), timeout)
+        return Scan(_checked_point(from_token(resume), codec.key_range), timeout, codec)
     reverse, keys_only = checked_flag("reverse", reverse), checked_flag("keys_only", keys_only)
     if limit is not None and (type(limit) is not int or not 0 <= limit < UNLIMITED):
         raise InvalidRequest(f"limit is None or a number of entries, 0 to 2**64 - 2, not {limit!r:.60}")
@@ -273,10 +318,17 @@ def scan_from_arguments(
         raise InvalidRequest(f"mode is one of {', '.join(MODES)}, not {mode!r:.60}")
     bounds = checked_bounds(start, end, prefix)
     if not bounds:
-        bounds, limit = KeyRange(), 0
+        bounds, limit = codec.key_range, 0
     left = UNLIMITED if limit is None else limit
     keys = (bounds.start, bounds.end)
-    return Scan(ResumePoint(*keys, reverse, keys_only, left, str(mode), *keys), timeout)
+    return Scan(ResumePoint(*keys, reverse, keys_only, left, str(mode), *keys), timeout, codec)
+
+
+def _checked_point(point: ResumePoint, decoded: KeyRange) -> ResumePoint:
+    """A point to resume at, if its keys can be decoded. Raises InvalidRequest."""
+    if point.first < decoded.start or (decoded.end and not b"" < point.last <= decoded.end):
+        raise InvalidRequest("the token is of a scan of other keys than those of this space")
+    return point
 
 
 def _unless_empty(start: bytes, end: bytes) -> Bounds | None:

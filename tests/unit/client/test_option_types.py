@@ -45,6 +45,9 @@ METHODS: dict[str, dict[str, Any]] = {
     "pop_first": {},
     "pop_last": {},
     "scan": {},
+    "space": {"name": "space"},
+    "spaces": {},
+    "drop_space": {"name": "space"},
     "flush": {},
     "compact": {},
     "stats": {},
@@ -87,7 +90,7 @@ def refused(call: Callable[[Any], Any], option: str) -> int:
 
 def test_methods_of_a_client(server: FakeServer) -> None:
     with connect(server.url) as client:
-        assert {name for name in dir(Client) if not name.startswith("_")} == {*METHODS, "admin", "close"}
+        assert {name for name in dir(Client) if not name.startswith("_")} == {*METHODS, "admin", "close", "mapping"}
         for name, needed in METHODS.items():
             for option in options(getattr(client, name)):
                 call = lambda wrong, name=name, needed=needed, option=option: getattr(client, name)(  # noqa: E731

@@ -1,0 +1,72 @@
+"""What is stored of a space: a msgpack map.
+
+version  1
+number   what the prefix of its keys is made of (reserved.py)
+key      the description of the type of its keys
+value    the description of its values
+dropped  whether it was dropped: then its keys are about to be removed, and nobody opens it
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, NamedTuple
+
+import msgpack
+
+from shardstore.errors import UndecodableValue
+from shardstore.limits import DESCRIPTION_CHARACTERS_MAX, KIB
+from shardstore.spaces.reserved import NUMBER_MAX
+from shardstore.wire import bounded_msgpack
+
+VERSION: Final = 1
+DOCUMENT_BYTES_MAX: Final = 4 * DESCRIPTION_CHARACTERS_MAX * 2 + KIB
+"""Two descriptions of the longest characters, and the rest."""
+REGISTRY: Final = "the registry of spaces"
+"""Stands for the name of a space in the errors of damaged documents."""
+_FIELDS = {"version": int, "number": int, "key": str, "value": str, "dropped": bool}
+
+
+class SpaceDocument(NamedTuple):
+    """What is stored of a space."""
+
+    number: int
+    key: str
+    value: str
+    dropped: bool = False
+
+    def encode(self) -> bytes:
+        """Return the bytes that are stored."""
+        packed: bytes = msgpack.packb({"version": VERSION, **self._asdict()})
+        return packed
+
+    @property
+    def encoded_as_dropped(self) -> bytes:
+        """The bytes of the same space, dropped."""
+        return self._replace(dropped=True).encode()
+
+
+def read_space_document(name: str, data: bytes) -> SpaceDocument:
+    """Return the document of a space. Raises UndecodableValue."""
+    try:
+        fields = bounded_msgpack.unpack(data, DOCUMENT_BYTES_MAX)
+        flaw = _flaw_in(fields)
+    except bounded_msgpack.FLAWS as error:
+        flaw = f"no msgpack: {error}"
+    if flaw:
+        raise UndecodableValue(REGISTRY, name, flaw)
+    return SpaceDocument(fields["number"], fields["key"], fields["value"], fields["dropped"])
+
+
+def _flaw_in(fields: Any) -> str:
+    """What is wrong with the fields of a document; empty if nothing is."""
+    if type(fields) is not dict or type(fields.get("version")) is not int:
+        return "no document of a space"
+    if fields["version"] != VERSION:
+        return f"version {fields['version']}, this program reads version {VERSION}"
+    if {field: type(value) for field, value in fields.items()} != _FIELDS:
+        return f"its fields are {list(fields)!s:.60}"
+    if not 0 < fields["number"] <= NUMBER_MAX:
+        return f"the number {fields['number']}"
+    if max(len(fields["key"]), len(fields["value"])) > DESCRIPTION_CHARACTERS_MAX:
+        return "a description is too long"
+    return ""

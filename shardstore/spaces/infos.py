@@ -1,0 +1,47 @@
+"""What `spaces` and `stats` return."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from shardstore.spaces.document import read_space_document
+from shardstore.spaces.reserved import name_from
+
+
+class SpaceInfo(NamedTuple):
+    """What is stored of a space.
+
+    Attributes:
+        name: Its name.
+        key: The description of the type of its keys; `keys.from_description` reads it.
+        value: The description of its values; `values.from_description` reads it.
+        number: The number that its keys in the store begin with. No space ever had it before.
+        dropped: Whether it was dropped, and what was in it is not removed yet. `drop_space` completes that.
+    """
+
+    name: str
+    key: str
+    value: str
+    number: int
+    dropped: bool
+
+
+class SpaceStats(NamedTuple):
+    """How much is in a space, roughly.
+
+    Attributes:
+        entries: The number of entries.
+        bytes: The size of keys and values, with what the store puts in front of the keys.
+        error: By how many entries `entries` may be wrong.
+    """
+
+    entries: int
+    bytes: int
+    error: int
+
+
+def infos_from(documents: Iterable[tuple[bytes, bytes]]) -> dict[str, SpaceInfo]:
+    """Return the spaces by name, from their documents with the keys of these. Raises UndecodableValue."""
+    read = {name_from(key): read_space_document(name_from(key), data) for key, data in documents}
+    return {name: SpaceInfo(name, each.key, each.value, each.number, each.dropped) for name, each in read.items()}

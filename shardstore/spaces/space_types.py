@@ -1,0 +1,70 @@
+"""The types of a space: those that a caller wants, and those that are stored."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from shardstore import keys, values
+from shardstore.errors import InvalidRequest
+from shardstore.keys import KeyType
+from shardstore.limits import DESCRIPTION_CHARACTERS_MAX
+from shardstore.spaces.document import SpaceDocument
+from shardstore.spaces.reserved import document_key, prefix_of_space
+from shardstore.spaces.space_codec import SpaceCodec
+from shardstore.values import ValueCodec, Values
+
+_OF_A_KEY_TYPE = ("encode", "decode", "encode_many", "decode_many")
+
+
+class WantedSpace:
+    """A space as a caller wants it. None for a type: the one that is stored or, for a new space, bytes.
+
+    Raises InvalidRequest for arguments that are not allowed.
+    """
+
+    def __init__(
+        self, name: str, key: KeyType[Any] | None, value: ValueCodec[Any] | None, compression: str | None
+    ) -> None:
+        self.name = name
+        self.document_key = document_key(name)
+        self._key = None if key is None else _checked_key_type(key)
+        self._values = _checked_values(value, compression)
+        self._any_values = value is None and compression is None
+
+    def new(self, number: int) -> SpaceDocument:
+        """Return the document of a new space."""
+        return SpaceDocument(number, (self._key or keys.Bytes()).description, self._values.description)
+
+    def opened(self, document: SpaceDocument) -> SpaceCodec[Any, Any]:
+        """Return the codec of the space with this document. Raises InvalidRequest if it has other types."""
+        stored_key = self._key or keys.from_description(document.key)
+        stored_values = self._values
+        if self._any_values:
+            stored_values = values.from_description(document.value)
+        self._check("keys", document.key, stored_key.description)
+        self._check("values", document.value, stored_values.description)
+        return SpaceCodec(self.name, prefix_of_space(document.number), stored_key, stored_values)
+
+    def _check(self, what: str, stored: str, wanted: str) -> None:
+        if stored != wanted:
+            raise InvalidRequest(f"the space {self.name!r:.60} has {what} of the type {stored}, not {wanted}")
+
+
+def _checked_values(value: Any, compression: Any) -> Values[Any]:
+    """Return stored values of a codec. Raises InvalidRequest."""
+    if not isinstance(compression, str | None):
+        raise InvalidRequest(f"compression is text or None, not {compression!r:.60}")
+    try:
+        return Values(values.Raw() if value is None else value, compression)
+    except InvalidRequest as error:
+        raise InvalidRequest(f"value, compression: {error}") from None
+
+
+def _checked_key_type(key: Any) -> KeyType[Any]:
+    """Return a type of keys. Raises InvalidRequest for what is none."""
+    if isinstance(key, type) or not all(callable(getattr(key, each, None)) for each in _OF_A_KEY_TYPE):
+        raise InvalidRequest(f"key is a type of keys, such as keys.Str(), not {key!r:.60}")
+    description = getattr(key, "description", None)
+    if not isinstance(description, str) or not 0 < len(description) <= DESCRIPTION_CHARACTERS_MAX:
+        raise InvalidRequest(f"a type of keys has a description of 1 to {DESCRIPTION_CHARACTERS_MAX} characters")
+    return key  # type: ignore[no-any-return]

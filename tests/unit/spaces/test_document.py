@@ -1,0 +1,54 @@
+"""The document of a space: its bytes, and what is refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgpack
+import pytest
+
+from shardstore.errors import UndecodableValue
+from shardstore.spaces.document import DOCUMENT_BYTES_MAX, SpaceDocument, read_space_document
+from shardstore.spaces.infos import infos_from
+from shardstore.spaces.reserved import NUMBER_MAX, document_key
+
+FIELDS: dict[str, Any] = {"version": 1, "number": 7, "key": "Str()", "value": "Json/1", "dropped": False}
+
+
+def test_the_bytes_of_a_document_stay_as_they_are() -> None:
+    document = SpaceDocument(7, "Str()", "Json/1")
+    assert document.encode() == (b"\x85\xa7version\x01\xa6number\x07\xa3key\xa5Str()\xa5value\xa6Json/1\xa7dropped\xc2")
+    assert read_space_document("users", document.encode()) == document
+    assert read_space_document("users", document.encoded_as_dropped) == (7, "Str()", "Json/1", True)
+
+
+@pytest.mark.parametrize(
+    ("data", "what"),
+    [
+        (b"", "no msgpack: "),
+        (b"\xc1", "no msgpack: "),
+        (b"\xdf\xff\xff\xff\xff", "no msgpack: "),
+        (bytes(DOCUMENT_BYTES_MAX + 1), "no msgpack: "),
+        (msgpack.packb([1]), "no document of a space"),
+        (msgpack.packb({}), "no document of a space"),
+        (msgpack.packb(FIELDS | {"version": True}), "no document of a space"),
+        (msgpack.packb(FIELDS | {"version": 2, "more": 1}), "version 2, this program reads version 1"),
+        (msgpack.packb(FIELDS | {"more": 1}), "its fields are "),
+        (msgpack.packb(FIELDS | {"key": b"Str()"}), "its fields are "),
+        (msgpack.packb(FIELDS | {"number": 0}), "the number 0"),
+        (msgpack.packb(FIELDS | {"number": NUMBER_MAX + 1}), "the number "),
+        (msgpack.packb(FIELDS | {"key": "x" * 1_025}), "a description is too long"),
+    ],
+)
+def test_damage_names_the_registry_and_the_space(data: bytes, what: str) -> None:
+    with pytest.raises(UndecodableValue) as caught:
+        read_space_document("users", data)
+    assert (caught.value.space, caught.value.key) == ("the registry of spaces", "users")
+    assert caught.value.what.startswith(what)
+
+
+def test_documents_are_listed_by_name() -> None:
+    pairs = [(document_key(name), SpaceDocument(at, "Str()", "Raw/1").encode()) for at, name in enumerate("ab", 1)]
+    infos = infos_from(pairs)
+    assert list(infos) == ["a", "b"]
+    assert infos["b"] == ("b", "Str()", "Raw/1", 2, False)
