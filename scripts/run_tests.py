@@ -62,7 +62,8 @@ def keep_bytecode(place: str) -> None:
 def passes(name: str, command: list, place: str) -> bool:
     """Run one check in this directory. Ctrl-C reaches it too: it has the time to end what it started."""
     print(f"== {name}: {' '.join(command)}", flush=True)
-    child = subprocess.Popen([sys.executable, "-m", *command], cwd=place)
+    paths = {"PYTHONPATH": place}  # before the installed checkout, also in processes that tests start
+    child = subprocess.Popen([sys.executable, "-m", *command], cwd=place, env=os.environ | paths)
     try:
         return child.wait() == 0
     except KeyboardInterrupt:
