@@ -1,7 +1,8 @@
 """Runs the checks: lint, format, types and the fast tests. Takes less than four minutes on two cores.
 
---all runs the slow tests too, about ten minutes. Other arguments are passed to pytest: `tests/unit -k scan` runs the
-fast unit tests with "scan" in their names.
+--all runs the slow tests too, about ten minutes. --compiled compiles the hot modules in a copy of the checkout, and
+runs the tests there, without lint and types. Other arguments are passed to pytest: `tests/unit -k scan` runs the fast
+unit tests with "scan" in their names.
 """
 
 import compileall
@@ -10,10 +11,16 @@ import subprocess
 import sys
 
 import bootstrap
+import compiled_copy
 
 TEST_PROCESSES = 1 + (os.cpu_count() or 1)
 """One more than there are cores, since tests of whole clusters often wait."""
-COMPILED = ("shardstore", "router", "workers", "scripts", "tests")
+FOLDERS = ("shardstore", "router", "workers", "scripts", "tests")
+CHECKS = {
+    "lint": ["ruff", "check"],
+    "format": ["ruff", "format", "--check"],
+    "types": ["mypy"],
+}
 TESTS = ["pytest", "-n", str(TEST_PROCESSES), "--dist", "worksteal", "--durations", "20"]
 LEFT_OUT = (
     "== left out: slow tests (whole clusters, benchmarks, most seeds of the simulation). "
@@ -27,18 +34,16 @@ def main() -> None:
     if {"-h", "--help"}.intersection(arguments):
         print(__doc__)
         return
-    bootstrap.Environment().enter(groups=("dev", "scripts", "bench"))
-    keep_bytecode()
-    everything = "--all" in arguments
-    chosen = [argument for argument in arguments if argument != "--all"]
-    checks = {
-        "lint": ["ruff", "check"],
-        "format": ["ruff", "format", "--check"],
-        "types": ["mypy"],
-        "tests": [*TESTS, *([] if everything else ["-m", "not slow"]), *chosen],
-    }
+    everything, compiled = "--all" in arguments, "--compiled" in arguments
+    groups = ("dev", "scripts", "bench", *(("compiled",) if compiled else ()))
+    bootstrap.Environment().enter(groups=groups)
+    chosen = [argument for argument in arguments if argument not in ("--all", "--compiled")]
+    checks = {} if compiled else dict(CHECKS)
+    checks["tests"] = [*TESTS, *([] if everything else ["-m", "not slow"]), *chosen]
     try:
-        failed = [name for name, command in checks.items() if not passes(name, command)]
+        place = compiled_copy.make() if compiled else bootstrap.PROJECT
+        keep_bytecode(place)
+        failed = [name for name, command in checks.items() if not passes(name, command, place)]
     except KeyboardInterrupt:
         sys.exit("== stopped")
     print(f"== failed: {', '.join(failed)}" if failed else "== all in order", flush=True)
@@ -47,17 +52,18 @@ def main() -> None:
     sys.exit(1 if failed else 0)
 
 
-def keep_bytecode() -> None:
-    """Compile once: the tests start thousands of processes. What pytest compiles is for the next run."""
+def keep_bytecode(place: str) -> None:
+    """Make the bytecode once: the tests start thousands of processes. What pytest compiles is for the next run."""
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-    for folder in COMPILED:
-        compileall.compile_dir(os.path.join(bootstrap.PROJECT, folder), quiet=1)
+    for folder in FOLDERS:
+        compileall.compile_dir(os.path.join(place, folder), quiet=1)
 
 
-def passes(name: str, command: list) -> bool:
-    """Run one check. Ctrl-C reaches it too: it has the time to end what it started."""
+def passes(name: str, command: list, place: str) -> bool:
+    """Run one check in this directory. Ctrl-C reaches it too: it has the time to end what it started."""
     print(f"== {name}: {' '.join(command)}", flush=True)
-    child = subprocess.Popen([sys.executable, "-m", *command], cwd=bootstrap.PROJECT)
+    paths = {"PYTHONPATH": place}  # before the installed checkout, also in processes that tests start
+    child = subprocess.Popen([sys.executable, "-m", *command], cwd=place, env=os.environ | paths)
     try:
         return child.wait() == 0
     except KeyboardInterrupt:

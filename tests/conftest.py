@@ -8,8 +8,22 @@ from itertools import chain
 import pytest
 from hypothesis import settings
 
+from shardstore.client import driver
+
 settings.register_profile("shardstore", deadline=None)  # times depend on the other load of the machine
 settings.load_profile("shardstore")
+IS_COMPILED = not str(driver.__file__).endswith(".py")
+
+
+def pytest_report_header() -> str:
+    """Say which form is tested."""
+    return f"the hot modules are {'compiled' if IS_COMPILED else 'interpreted'}"
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Leave out what cannot be done with compiled classes."""
+    if IS_COMPILED and item.get_closest_marker("interpreted"):
+        pytest.skip("only for interpreted modules")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -24,6 +24,17 @@ class Carried(Protocol):
         """Renew the client, or make it refuse. Called in the child, which has no other thread."""
 
 
+class Carrier:
+    """Stands for a pump that has no weak references, as a class of a compiled module. The pump must keep it."""
+
+    def __init__(self, pump: Carried) -> None:
+        self._pump = pump
+
+    def carry_over_fork(self) -> None:
+        """Renew the client, or make it refuse."""
+        self._pump.carry_over_fork()
+
+
 def checked_fork(fork: Any) -> bool:
     """Whether a client connects anew after a fork. Raises InvalidRequest."""
     if fork not in (REOPEN, REFUSE):

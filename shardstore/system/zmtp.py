@@ -21,7 +21,7 @@ from shardstore.system.stream import LONG_READ_BYTES, LONG_READS_MAX, READ_BYTES
 
 _MORE, _LONG, _COMMAND = 1, 2, 4
 _GREETING = b"\xff" + bytes(7) + b"\x01\x7f\x03\x00" + b"NULL".ljust(20, b"\0") + bytes(32)
-_MECHANISM = slice(12, 32)
+_MECHANISM = _GREETING[12:32]
 _SHORT_BYTES_MAX = 255
 _COMMAND_BYTES_MAX = KIB
 _LONG_SIZE = struct.Struct(">Q")
@@ -99,7 +99,7 @@ class ZmtpStream(Stream):
     def _greet(self, data: bytes) -> None:
         """Check the greeting of the peer and reply with READY. Raises Gone."""
         is_versioned = data[0] == 0xFF and data[9] == 0x7F and data[10] >= 3
-        if not is_versioned or data[_MECHANISM] != _GREETING[_MECHANISM]:
+        if not is_versioned or data[12:32] != _MECHANISM:
             raise Gone("no ZMTP 3 without encryption")
         self._send_command(_READY)
         self._greeted = True

@@ -40,6 +40,8 @@ from tests.simulation.sim_disk import PowerLoss, SimDisk
 from tests.simulation.sim_entropy import SimEntropy
 from tests.unit.job_driver import LOG_ID, STORE, WORKER, JobDriver
 
+pytestmark = pytest.mark.interpreted  # they begin again and again from a deep copy of a worker
+
 SMALL = SegmentOptions(block_bytes=KIB, part_min_bytes=KIB, part_max_bytes=2 * KIB, main_max_bytes=12 * KIB)
 
 

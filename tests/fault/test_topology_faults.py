@@ -32,6 +32,8 @@ from tests.simulation.sim_filesystem import SimFilesystem
 from tests.unit.job_driver import STORE, JobDriver
 from tests.unit.workers.jobs.test_materialise import halves, merge_spec
 
+pytestmark = pytest.mark.interpreted  # they begin again and again from a deep copy of a worker
+
 SPLIT_AT = b"key-330"
 
 

@@ -47,6 +47,24 @@ _RESULTS: dict[int, WriteResult] = {APPLIED: None, FAILED_CONDITION: FAILED, BAR
 _KINDS: dict[WriteResult, int] = {None: APPLIED, FAILED: FAILED_CONDITION, BARRED: BARRED_FOR_GOOD}
 
 
+_FIELDS = (
+    "closed",
+    "closed_last",
+    "first",
+    "floor",
+    "is_doubtful",
+    "is_shared",
+    "kind",
+    "minute",
+    "newest",
+    "older",
+    "older_last",
+    "spans",
+    "taken",
+    "values",
+)
+
+
 class KnownRequests:
     """The record of one client. `newest` is the highest sequence noted, `minute` the window's minute at that time.
 
@@ -58,22 +76,7 @@ class KnownRequests:
     ascend, up to `newest` at most, and so do those of `taken`.
     """
 
-    __slots__ = (
-        "closed",
-        "closed_last",
-        "first",
-        "floor",
-        "is_doubtful",
-        "is_shared",
-        "kind",
-        "minute",
-        "newest",
-        "older",
-        "older_last",
-        "spans",
-        "taken",
-        "values",
-    )
+    __slots__ = _FIELDS
 
     def __init__(self) -> None:
         self.minute = 0
@@ -147,7 +150,7 @@ class KnownRequests:
     def copy(self) -> KnownRequests:
         """A copy that is not shared."""
         copied = KnownRequests()
-        for name in self.__slots__:
+        for name in _FIELDS:
             setattr(copied, name, getattr(self, name))
         copied.is_shared = False
         return copied

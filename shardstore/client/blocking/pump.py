@@ -19,7 +19,7 @@ from typing import Any
 
 from shardstore.client.calls.calls import Call, is_write
 from shardstore.client.driver import Driver
-from shardstore.client.fork_hook import refusal, watch
+from shardstore.client.fork_hook import Carrier, refusal, watch
 from shardstore.client.session.effects import Abandon, Await
 from shardstore.client.surroundings import Surroundings
 from shardstore.errors import Closed, InvalidRequest, Unavailable
@@ -53,7 +53,8 @@ class Pump:
         self.life = 0
         self._driver = self._new_driver()
         self._driver.start_over()
-        watch(self)
+        self._carrier = Carrier(self)
+        watch(self._carrier)
 
     @property
     def name(self) -> str:

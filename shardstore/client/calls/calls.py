@@ -130,9 +130,9 @@ class Many(Call):
 
     def settled_with(self, last: Any) -> list[bytes | None] | None:
         """The values in the order of the keys, with those that were read before; None for a write."""
-        values: list[bytes | None] | None = self.results
-        if values is not None and not isinstance(values, list):
-            values = self.results.tolist()
+        results = self.results
+        values: list[bytes | None] | None
+        values = results if results is None or isinstance(results, list) else results.tolist()
         return values if values is None or self.rest_of is None else self.rest_of.with_rest(values)
 
 

@@ -282,6 +282,7 @@ def test_a_scan_is_left_when_the_last_of_its_iterators_goes(client: Client, serv
     assert server.cluster.scans_ended == [b"cursor of 1"]
 
 
+@pytest.mark.interpreted
 def test_a_scan_that_the_end_of_the_program_lets_go_asks_nothing_of_the_client(
     client: Client, server: FakeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -208,6 +208,7 @@ def test_close_wakes_who_waits(server: FakeServer) -> None:
     use(server, program)
 
 
+@pytest.mark.interpreted
 def test_an_error_in_the_middle_of_an_event_starts_over(server: FakeServer, monkeypatch: pytest.MonkeyPatch) -> None:
     reported: list[Any] = []
 

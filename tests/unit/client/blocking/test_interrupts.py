@@ -53,6 +53,7 @@ class Torn(BaseException):
     """Raised like a KeyboardInterrupt, where the test wants it."""
 
 
+@pytest.mark.interpreted
 def test_an_interrupt_in_the_middle_of_an_event_starts_over(
     client: Client, server: FakeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -218,6 +219,7 @@ def test_calls_that_were_taken_out_of_the_inbox_and_torn_away_end(client: Client
     assert client.get(b"b") is None
 
 
+@pytest.mark.interpreted
 def test_a_call_whose_settlement_was_torn_ends(
     client: Client, server: FakeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -244,6 +246,7 @@ def test_a_call_whose_settlement_was_torn_ends(
     assert isinstance(other_ended[0], Unavailable)
 
 
+@pytest.mark.interpreted
 def test_without_descriptors_the_client_says_so_and_starts_over_when_there_are_some(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -330,6 +333,7 @@ def test_who_takes_the_lead_for_a_moment_only_hands_it_over(client: Client) -> N
     assert others[0].parking.qsize() == 1
 
 
+@pytest.mark.interpreted
 def test_an_exception_wakes_all_as_one_may_have_been_chosen_and_not_woken(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
