@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from shardstore.client.blocking.space import Space
     from shardstore.client.blocking.space_batch import SpaceBatch
     from shardstore.cluster.local_cluster import LocalCluster
+    from shardstore.estimate import Estimate
     from shardstore.options import Durability, ScanMode
     from shardstore.outcome import Ending, Outcome
     from shardstore.segment_options import Compression, SegmentOptions
@@ -66,6 +67,7 @@ __all__ = [
     "DiskFull",
     "Durability",
     "Ending",
+    "Estimate",
     "InvalidRequest",
     "LocalCluster",
     "NoStats",
@@ -160,10 +162,21 @@ def _home_of(name: str) -> object:
             from shardstore.client.aio import batch as home
         case "connect_async":
             from shardstore.client.aio import connect as home
+        case _:
+            return _home_of_value(name)
+    return home
+
+
+def _home_of_value(name: str) -> object:
+    """A module that has a public name of what clients take or return."""
+    home: object
+    match name:
         case "PlannedChange" | "RangeRow":
             from shardstore.wire import admin_messages as home
         case "Ending" | "Outcome":
             from shardstore import outcome as home
+        case "Estimate":
+            from shardstore import estimate as home
         case "Compression" | "SegmentOptions":
             from shardstore import segment_options as home
         case "NoStats" | "RouterStats" | "Stats" | "WorkerStats":

@@ -179,7 +179,7 @@ class FileLayerStats(TypedDict, total=False):
     bottoms: Annotated[int, COUNT, "Bottom mains: older mains that are too large to be rewritten often."]
     bottom_parts: Annotated[int, COUNT, "Tables of the bottom mains."]
     bottom_bytes: Annotated[int, BYTES, "Their files."]
-    linked_bytes: Annotated[int, BYTES, "Of all these files, what another segment wrote."]
+    linked_bytes: Annotated[int, BYTES, "Of all these files, what was written under another name."]
     outside_bytes: Annotated[int, BYTES, "What its files hold of keys outside of the range; it is not counted above."]
     tombstones: Annotated[int, ENTRIES, "Deleted keys that files still name."]
     keys_asked: Annotated[int, KEYS, "Keys looked up in files, since the latest job."]
@@ -206,6 +206,7 @@ class OwnedRangeStats(TypedDict):
     overlay_entries: Annotated[int, ENTRIES, "Entries in memory that are in no table yet."]
     overlay_bytes: Annotated[int, BYTES, "Memory of these entries."]
     runs: Annotated[int, COUNT, "Sealed layers that wait to be drained."]
+    cleared_ranges: Annotated[int, COUNT, "Ranges of keys whose deletion is in no table yet."]
     reads_in_memory: Annotated[
         int, COUNT, "Requests of clients that would have read its files themselves, but for what may be in memory."
     ]

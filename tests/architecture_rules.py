@@ -49,7 +49,7 @@ VALUES: tuple[str, ...] = (
     "shardstore.keys",
     "shardstore.values",
     *("shardstore.checksum", "shardstore.compression", "shardstore.errors"),
-    *("shardstore.identifiers", "shardstore.key_range"),
+    *("shardstore.estimate", "shardstore.identifiers", "shardstore.key_range"),
     *("shardstore.lazy_numpy", "shardstore.limits", "shardstore.memory_plan", "shardstore.options"),
     *("shardstore.outcome", "shardstore.segment_options", "shardstore.stats_schema", "shardstore.topology_options"),
 )

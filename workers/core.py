@@ -64,7 +64,7 @@ from shardstore.workers.wal.writer import WalWriter
 ORDERS = frozenset((Op.CHANGE, Op.RETIRE))
 """Operations that only the router may ask for."""
 _GET = int(Op.GET)
-_SCAN = int(Op.SCAN)
+_TAKE_TURNS = frozenset((Op.SCAN, Op.COUNT))
 _COUNTED = {InvalidRequest: "invalid requests", Busy: "refused busy", ScanInvalidated: "scans invalidated"}
 
 
@@ -240,8 +240,8 @@ class WorkerCore:
             return [asker.refuse(Status.CLOSED, Refusal("the worker is stopping"))]
         self._requests[op] += 1
         self._keys[op] += asker.header.entries
-        if op == _SCAN and self.service is not None:
-            self.service.scans.turns.append((asker, frames))
+        if op in _TAKE_TURNS and self.service is not None:
+            self.service.scans.wait_for_turn(asker, frames)
             return []
         return self._reply(asker, frames, now_ns)
 

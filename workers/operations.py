@@ -28,7 +28,7 @@ from shardstore.workers.topology.remote_reads import RemoteReads
 _GET = int(Op.GET)
 _SCAN = int(Op.SCAN)
 _PUT_OR_DELETE = frozenset((Op.PUT, Op.DELETE))
-_NEEDS_PARENTS = frozenset((Op.GET, Op.SCAN, Op.COMPARE_AND_SET, Op.INCREMENT, Op.BATCH, Op.TAKE))
+_NEEDS_PARENTS = frozenset((Op.GET, Op.SCAN, Op.COUNT, Op.COMPARE_AND_SET, Op.INCREMENT, Op.BATCH, Op.TAKE))
 """Operations for which a child without files needs its parents."""
 _JUDGES: dict[int, Callable[[Header, Sequence[bytes], KeyRange], Judge]] = {
     Op.COMPARE_AND_SET: condition_of,
@@ -53,7 +53,7 @@ class Operations:
     unsent_bytes_max: int
 
     def handle(self, owned: OwnedRange | None, asker: Asker, frames: Sequence[bytes], now_ns: int) -> list[Effect]:
-        """Handle a request for a range, or for the worker (None). A SCAN that gets no reply needs another turn.
+        """Handle a request for a range, or for the worker (None). A SCAN or COUNT without a reply needs another turn.
 
         Raises InvalidRequest, Busy, ScanInvalidated, Corruption, StorageFailure.
         """
@@ -75,9 +75,19 @@ class Operations:
             return [] if page is None else [page]
         if (judge_of := _JUDGES.get(op)) is not None:
             return self.writes.write_if(owned, asker, judge_of(asker.header, frames, owned.key_range), now_ns)
+        return self._handle_others(owned, asker, frames, now_ns)
+
+    def _handle_others(self, owned: OwnedRange, asker: Asker, frames: Sequence[bytes], now_ns: int) -> list[Effect]:
+        """Handle the operations that are asked for less often."""
+        op = asker.header.op
         match op:
             case Op.TAKE:
                 return self._take(owned, asker, frames, now_ns)
+            case Op.COUNT:
+                counted = self.scans.counts.count(owned, asker, frames, self.writes.pressure)
+                return [] if counted is None else [counted]
+            case Op.DELETE_RANGE:
+                return self.writes.clear(owned, asker, frames, now_ns)
             case Op.OUTCOME:
                 return self.writes.outcome(owned, asker, frames, now_ns)
             case Op.END_SCAN:

@@ -90,6 +90,7 @@ def _range_statistics(owned: OwnedRange) -> RangeStats:
         "overlay_entries": len(owned.overlay),
         "overlay_bytes": owned.overlay.size_bytes,
         "runs": len(owned.overlay.runs),
+        "cleared_ranges": owned.overlay.cleared_ranges,
         "reads_in_memory": owned.reads_in_memory,
         "read_directly": owned.slot is not None and owned.slot.is_open,
         "tables": segment.tables if segment else 0,

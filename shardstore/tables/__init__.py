@@ -10,8 +10,10 @@ scan_page.py          makes one page of a scan over layers
   deleted_keys.py       skips deleted keys
   empty_ranges.py       keys that are known to have no value
 chunk.py              what a read of a layer returns
+counting.py           counts keys that have a value
 stretches.py          how a reader finds pieces of a range with a wanted number of entries
 cut_keys.py           keys that cut a range into pieces of equal size
+key_ranges.py         any number of key ranges as one set of keys
 table_format.py       the table file
 table_reader.py       reads a table
   virtual_part.py       a table of which only the keys within bounds count

@@ -8,7 +8,7 @@ from shardstore.identifiers import Stored
 from shardstore.key_range import KeyRange
 from shardstore.tables.cache import SegmentCache
 from shardstore.tables.digests import Digests
-from shardstore.tables.stretches import KeyMark, LayerPage
+from shardstore.tables.stretches import NOTHING_THERE, KeyMark, KeysAlone, LayerPage, Measure
 from shardstore.tables.table_format import Entries, Integers
 from shardstore.wire.columns import Column
 
@@ -57,6 +57,18 @@ class EmptyLayer:
     def page(self, key_range: KeyRange, reverse: bool, entries_max: int, bytes_max: int) -> LayerPage:
         """Return an empty, exhausted page."""
         return _NO_PAGE
+
+    def living(self, key_range: KeyRange) -> int:
+        """Return 0."""
+        return 0
+
+    def keys_alone(self, key_range: KeyRange) -> Sequence[KeysAlone]:
+        """Return no keys."""
+        return ()
+
+    def measure(self, key_range: KeyRange) -> Measure:
+        """Return that there is nothing."""
+        return NOTHING_THERE
 
 
 EMPTY_LAYER = EmptyLayer()

@@ -17,7 +17,7 @@ from shardstore.tables.cache import SegmentCache
 from shardstore.tables.digests import Digests, digest_of, digests_of
 from shardstore.tables.empty_layer import EMPTY_LAYER
 from shardstore.tables.not_ready import NotReady
-from shardstore.tables.stretches import KeyMark, LayerPage
+from shardstore.tables.stretches import KeyMark, KeysAlone, LayerPage, Measure, sum_of
 from shardstore.tables.table_format import Entries, Integers
 from shardstore.tables.table_reader import FEW_KEYS, Table, keys_at
 
@@ -106,6 +106,19 @@ class Main:
             if page.entries:
                 return replace(page, exhausted=page.exhausted and part is parts[-1])
         return EMPTY_LAYER.page(key_range, reverse, entries_max, bytes_max)
+
+    def living(self, key_range: KeyRange) -> int | None:
+        """Return how many keys have a value in the range; None if a part of it has tombstones."""
+        counts = [part.living(key_range) for part in self._overlapped(key_range, False)]
+        return None if None in counts else sum(filter(None, counts))
+
+    def keys_alone(self, key_range: KeyRange) -> Sequence[KeysAlone]:
+        """Return all keys of the range, separately for each part."""
+        return [keys for part in self._overlapped(key_range, False) for keys in part.keys_alone(key_range)]
+
+    def measure(self, key_range: KeyRange) -> Measure:
+        """Return how much lies in the range, summed over the parts."""
+        return sum_of(part.measure(key_range) for part in self._overlapped(key_range, False))
 
     def _overlapped(self, key_range: KeyRange, reverse: bool) -> Sequence[Table]:
         """Return the parts whose key intervals overlap the range, from the near end."""

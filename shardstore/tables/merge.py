@@ -26,7 +26,7 @@ def merge_entries(oldest_to_newest: Sequence[Entries]) -> Entries:
     if not _are_one_layout(key_columns):
         return _merge_in_a_dictionary(oldest_to_newest)
     keys = np.concatenate(key_columns)
-    kept = _newest_in_key_order(keys)
+    kept = newest_in_key_order(keys)
     return Entries(keys[kept], _taken(value_columns, kept))
 
 
@@ -34,6 +34,15 @@ def joined(columns: Sequence[Entries]) -> Entries:
     """Return the entries of all columns, one column after the other."""
     key_columns, value_columns = zip(*columns, strict=True)
     return Entries(_joined_items(key_columns), _joined_items(value_columns))
+
+
+def words_of(keys: FixedItems) -> tuple[Words, bool]:
+    """Return eight bytes of each key, from the first in which any two keys differ, as integers in the same order.
+
+    Returns also whether keys with equal words are equal.
+    """
+    at = _first_difference(keys)
+    return _word(keys, at), at + _WORD_BYTES >= keys.itemsize
 
 
 def _are_one_layout(columns: Sequence[object]) -> bool:
@@ -61,8 +70,8 @@ def _taken(columns: Sequence[Values], kept: Integers) -> Values:
     return items[kept] if isinstance(items, np.ndarray) else list(map(items.__getitem__, kept.tolist()))
 
 
-def _newest_in_key_order(keys: FixedItems) -> Integers:
-    """Positions of the keys in key order; of equal keys only the last.
+def newest_in_key_order(keys: FixedItems) -> Integers:
+    """Return the positions of the keys in key order; of equal keys only the last.
 
     Most keys are ordered by the first bytes in which keys differ, with numpy's fastest sort, which is not stable. Only
     keys that are equal there are compared as a whole, with a stable sort. (It ignores zeros at the end, which does not

@@ -34,7 +34,7 @@ class Segment:
     entries         entries of the tables; tombstones and entries that a newer table hides are included
     bytes           size of the tables' files, counting of a virtual part only its share
     delta_bytes     of `bytes`, those of deltas; `main_bytes` and `bottoms_bytes` (oldest first) likewise
-    linked_bytes    of `bytes`, those in files that another segment wrote
+    linked_bytes    of `bytes`, those in files that were written under another name
     outside_bytes   the bytes of virtual parts' files that are outside their share
     keys_asked      keys looked up since this version is served
     layers_asked    layers in which they were looked up; divided by `keys_asked`, the read amplification

@@ -11,8 +11,11 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import NamedTuple, Protocol
 
-from shardstore.key_range import KeyRange
-from shardstore.tables.table_format import Entries
+import numpy as np
+import numpy.typing as npt
+
+from shardstore.key_range import EVERYTHING, KeyRange
+from shardstore.tables.table_format import Entries, Keys
 from shardstore.wire.columns import Column
 
 
@@ -42,6 +45,27 @@ class LayerPage:
     exhausted: bool
 
 
+class KeysAlone(NamedTuple):
+    """Keys in order, without their values. `living`: which of them have a value; None: all."""
+
+    keys: Keys
+    living: npt.NDArray[np.bool_] | None
+
+
+class Measure(NamedTuple):
+    """About how much of a layer lies in a range: least and most entries, and tombstones among them; bytes.
+
+    Outside of `extent` there is no entry.
+    """
+
+    entries_min: int
+    entries_max: int
+    tombstones_min: int
+    tombstones_max: int
+    bytes: int
+    extent: KeyRange
+
+
 class Ordered(Protocol):
     """Anything that holds entries in key order, or can sort them."""
 
@@ -59,6 +83,18 @@ class Ordered(Protocol):
 
     def page(self, key_range: KeyRange, reverse: bool, entries_max: int, bytes_max: int) -> LayerPage | None:
         """Return entries from the near end of the range as they are stored; None if they must be decoded."""
+
+    def living(self, key_range: KeyRange) -> int | None:
+        """Return how many keys have a value in the range; None if entries must be read for that."""
+
+    def keys_alone(self, key_range: KeyRange) -> Sequence[KeysAlone]:
+        """Return all keys of the range, as `columns` does, without their values."""
+
+    def measure(self, key_range: KeyRange) -> Measure:
+        """Return about how much lies in the range, without looking at many entries."""
+
+
+NOTHING_THERE = Measure(0, 0, 0, 0, 0, EVERYTHING)
 
 
 def stretch_of(
@@ -80,6 +116,15 @@ def behind(stretch: KeyRange, wanted: KeyRange, reverse: bool) -> KeyRange | Non
     if reverse:
         return KeyRange(wanted.start, stretch.start) if stretch.start != wanted.start else None
     return KeyRange(stretch.end, wanted.end) if stretch.end != wanted.end else None
+
+
+def sum_of(measures: Iterable[Measure]) -> Measure:
+    """Return the sum of measures of ranges in key order. Nothing is left of those without entries."""
+    filled = [each for each in measures if each.entries_max]
+    if not filled:
+        return NOTHING_THERE
+    *columns, extents = zip(*filled, strict=True)
+    return Measure._make((*map(sum, columns), KeyRange(extents[0].start, extents[-1].end)))
 
 
 def before(left: KeyRange | None, wanted: KeyRange, reverse: bool) -> KeyRange:

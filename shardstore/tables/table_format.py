@@ -152,7 +152,7 @@ class TableRecord:
 
     @property
     def is_linked(self) -> bool:
-        """Whether another segment wrote the file."""
+        """Whether the file was written under another name: by another segment, or as another table of this one."""
         return self.origin_number > 0
 
     @property

@@ -10,13 +10,13 @@ from bisect import bisect_left
 from collections import deque
 from collections.abc import Iterator, Sequence
 from functools import partial
-from itertools import chain
-from operator import eq
+from itertools import chain, repeat
+from operator import eq, is_not
 from typing import NamedTuple, Self
 
 import numpy as np
 
-from shardstore.identifiers import Buffer, Stored
+from shardstore.identifiers import TOMBSTONE, Buffer, Stored
 from shardstore.key_range import EVERYTHING, KeyRange
 from shardstore.limits import BLOCK_ENTRIES
 from shardstore.seams.filesystem import Filesystem
@@ -29,7 +29,7 @@ from shardstore.tables.digests import Digests, digest_of, digests_of
 from shardstore.tables.lookup_counts import LookupCounts
 from shardstore.tables.not_ready import NOT_READY, NotReady
 from shardstore.tables.section_readers import SectionReaders
-from shardstore.tables.stretches import KeyMark, LayerPage
+from shardstore.tables.stretches import NOTHING_THERE, KeyMark, KeysAlone, LayerPage, Measure
 from shardstore.tables.table_file import TableFile
 from shardstore.tables.table_format import Entries, Identity, Integers, Keys, TableRecord, Values
 from shardstore.wire.columns import Column
@@ -199,6 +199,31 @@ class Table:
         """Return how many entries the range has."""
         first, behind = self._positions(key_range)
         return behind - first
+
+    def living(self, key_range: KeyRange) -> int | None:
+        """Return how many keys have a value in the range; None if the table has tombstones."""
+        return None if self.record.tombstones else self.count(key_range)
+
+    def keys_alone(self, key_range: KeyRange) -> Sequence[KeysAlone]:
+        """Return all keys of the range. Values are read only if the table has tombstones."""
+        first, behind = self._positions(key_range)
+        if first == behind:
+            return ()
+        if self.record.tombstones:
+            keys, values = self._entries(first, behind)
+            return [KeysAlone(keys, np.fromiter(map(is_not, values, repeat(TOMBSTONE)), np.bool_, len(values)))]
+        readers, stretches = self._loaded(), list(self._stretches(first, behind))
+        return [KeysAlone(_items(readers.keys, stretches), None)]  # type: ignore[arg-type]  # no key is a tombstone
+
+    def measure(self, key_range: KeyRange) -> Measure:
+        """Return how many entries lie in the range, how many of them may be tombstones, and their share of the file."""
+        record, extent = self.record, self.extent(key_range)
+        entries = self.count(key_range) if extent else 0
+        if not entries or not extent:
+            return NOTHING_THERE
+        least = max(0, record.tombstones - (record.entries - entries))
+        most = min(record.tombstones, entries)
+        return Measure(entries, entries, least, most, record.share_bytes * entries // record.entries, extent)
 
     def blocks(self) -> list[Block]:
         """Return the blocks of the table; the size of their entries includes the prefix of every key.

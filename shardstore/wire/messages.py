@@ -73,6 +73,24 @@ class TakeRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class CountRequest:
+    """Asks how many keys in [start, end) have a value (empty means unbounded); `estimate`: only about how many."""
+
+    start: bytes = b""
+    end: bytes = b""
+    estimate: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CountReply:
+    """The document of a reply to a COUNT: the fields of an Estimate. An exact count has no error, and no bytes."""
+
+    entries: int
+    bytes: int = 0
+    error: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class OutcomeQuestion:
     """Asks what became of the write with this request id. The key in the same message is one of the write's keys.
 
@@ -233,6 +251,7 @@ _BYTES_MAX: dict[type, int] = {
     Hello: 512,
     Heartbeat: 8 * KIB,
     ScanRequest: 4 * KEY_BYTES_MAX,
+    CountRequest: 4 * KEY_BYTES_MAX,
     AdminRequest: 4 * KEY_BYTES_MAX,
     OutcomeQuestion: 8 * KEY_BYTES_MAX,
     Register: 4 * MIB,

@@ -28,9 +28,11 @@ One ZeroMQ message is the header frame and a fixed number of body frames:
     BATCH            keys, values, required  - (entries: 1 done, 0 not)         worker
                      keys, expected values
     TAKE             document                key, value (entries: 1, or 0)      worker
+    DELETE_RANGE     start, end              -                                  worker
     OUTCOME          key, document           document                           worker
     SCAN             document                keys, values, resume key, cursor   worker
     END_SCAN         document, as of SCAN    -                                  worker
+    COUNT            document                document                           worker
     FLUSH            -                       -                                  worker
     COMPACT          -                       -                                  worker
     STATS            -                       document                           router; epoch n > 0: worker n - 1
@@ -58,6 +60,8 @@ counts the keys that are changed, without the required ones; it may be 0.
 
 A TAKE removes the first or the last entry within bounds, and the reply has its key and its value; both are empty if
 there is none in the range.
+
+The ranges of DELETE_RANGE and COUNT lie in that of the segment. An empty bound is no bound.
 
 A single key is a fixed column of one. The change of COMPARE_AND_SET is a variable column of two, whatever the flags
 say: the value that the key must have, and its new value; nil means no value. Amount and value of INCREMENT are counters
@@ -116,6 +120,8 @@ class Op(IntEnum):
     LOAD = 22
     BATCH = 23
     TAKE = 24
+    DELETE_RANGE = 25
+    COUNT = 26
 
 
 class Status(IntEnum):
@@ -189,6 +195,8 @@ REQUEST_FRAMES: dict[int, int] = {
     Op.LOAD: 2,
     Op.BATCH: 5,
     Op.TAKE: 2,
+    Op.DELETE_RANGE: 3,
+    Op.COUNT: 2,
 }
 REPLY_FRAMES: dict[int, int] = {
     Op.GET: 2,
@@ -214,6 +222,8 @@ REPLY_FRAMES: dict[int, int] = {
     Op.LOAD: 1,
     Op.BATCH: 1,
     Op.TAKE: 3,
+    Op.DELETE_RANGE: 1,
+    Op.COUNT: 2,
 }
 SHORT_REQUEST_BYTES_MAX = 64 * KIB
 """Maximum size, all frames together, of requests that are not in `_LONG_REQUESTS`."""
@@ -223,10 +233,10 @@ _LONG_REQUESTS: dict[int, int] = dict.fromkeys(
 FRAMES_OF_REFUSAL = 2
 CONDITIONAL: frozenset[int] = frozenset((Op.COMPARE_AND_SET, Op.INCREMENT))
 """Operations on one key that depend on its value."""
-WRITES: frozenset[int] = CONDITIONAL | {Op.PUT, Op.DELETE, Op.BATCH, Op.TAKE}
+WRITES: frozenset[int] = CONDITIONAL | {Op.PUT, Op.DELETE, Op.BATCH, Op.TAKE, Op.DELETE_RANGE}
 OF_KEYS: frozenset[int] = CONDITIONAL | {Op.PUT, Op.DELETE, Op.GET, Op.OUTCOME}
 """Operations whose first frame after the header holds keys."""
-ROUTED: frozenset[int] = OF_KEYS | WRITES | {Op.SCAN, Op.END_SCAN, Op.FLUSH, Op.COMPACT, Op.STATS}
+ROUTED: frozenset[int] = OF_KEYS | WRITES | {Op.SCAN, Op.END_SCAN, Op.COUNT, Op.FLUSH, Op.COMPACT, Op.STATS}
 """Operations that belong to one segment."""
 
 

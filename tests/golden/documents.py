@@ -8,6 +8,8 @@ from shardstore.wire.load_report import LoadReport, RangeReport
 from shardstore.wire.messages import (
     Assignment,
     Assignments,
+    CountReply,
+    CountRequest,
     Heartbeat,
     Hello,
     Lease,
@@ -51,4 +53,6 @@ DOCUMENTS: list[Any] = [
     OutcomeReply("not_applied"),
     Statistics({"wal": {"lsn_durable": 7}, "ranges": [{"start": b""}]}),
     TakeRequest(b"a", b"b", reverse=True),
+    CountRequest(b"a", b"b", estimate=True),
+    CountReply(10, 11, 12),
 ]

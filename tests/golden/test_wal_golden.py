@@ -37,6 +37,7 @@ BATCHES = [
     (RecordKind.BAR, 0, 0, 42, 7, 4, b"", b""),
     (RecordKind.BATCH, Flag.KEYS_FIXED, 2, 42, 7, 5, b"ab", b"\x92\xc4\x011\xc0"),
     (RecordKind.TAKE, FIXED, 1, 42, 7, 6, b"k", b"value"),
+    (RecordKind.CLEAR, 0, 0, 42, 7, 7, b"start", b"the end"),
 ]
 RECORDS = {3: len(BATCHES), 2: 5}
 """How many of these records the files of each version have, twice."""

@@ -33,6 +33,25 @@ def batch() -> Iterator[History]:
     yield cluster.history
 
 
+def range_deletion() -> Iterator[History]:
+    """All keys of the range are deleted in one step, which cuts its tables. Then the key is written again."""
+    cluster = RecordedCluster()
+    cluster.clear(1)
+    cluster.flush()
+    cluster.settle()
+    cluster.write(2)
+    yield cluster.history
+
+
+def range_deletion_over_writes() -> Iterator[History]:
+    """One of the deleted keys is in memory, and in a filter."""
+    cluster = RecordedCluster(boundaries=HALVES)
+    cluster.write(1, [OTHER])
+    cluster.clear(2)
+    cluster.write(1, [ELSEWHERE])
+    yield cluster.history
+
+
 def drain_and_reuse() -> Iterator[History]:
     """A write is sealed and drained; its filter is used again by another range."""
     cluster = RecordedCluster(boundaries=HALVES)

@@ -89,7 +89,7 @@ class DirectClient:
             number = loads.load(("shown", key))
         else:
             self.direct += 1
-            number = -1 if found is None else int(found)
+            number = loads.history.latest(("cleared", key), -1) if found is None else int(found)
         newest = loads.history.value(("begun", key), loads.now)
         if not least <= number <= newest:
             raise Stale(f"a read of {key!r} after {loads.now} steps found write {number}, not {least} to {newest}")

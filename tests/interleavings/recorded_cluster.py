@@ -67,6 +67,18 @@ class RecordedCluster(TopologyDriver):
         self._numbers[self.sequence + 1] = [*keys], number
         self.put(dict.fromkeys(keys, b"%d" % number))
 
+    def clear(self, number: int) -> None:
+        """Delete all keys of the range of KEY with the write of this number, and run until it is acknowledged."""
+        route = self.map.route_of(KEY)
+        cleared = self.map.range_of(route.segment)
+        for key in (KEY, OTHER):
+            self.history.store(("cleared", key), number)
+        self._note("begun", (KEY, OTHER), number)
+        self._numbers[self.sequence + 1] = [KEY, OTHER], number
+        self.ask(Op.DELETE_RANGE, [cleared.start, cleared.end], route)
+        self.settle()
+        assert self.history.latest(("shown", KEY)) == number
+
     def flush(self) -> None:
         """Ask for a flush of the range of KEY."""
         self.ask(Op.FLUSH, [], self.map.route_of(KEY))

@@ -10,6 +10,7 @@ import pytest
 from shardstore.client.direct import open_files, readable_range, slots
 from shardstore.tables.manifest import read_manifest
 from shardstore.workers.board import worker_board
+from shardstore.workers.jobs import cleared_tables
 from tests.interleavings.direct_client import DirectClient
 from tests.interleavings.exploration import Choices, explore
 from tests.interleavings.history import History
@@ -35,6 +36,7 @@ def prepare(patch: pytest.MonkeyPatch, board_slots: int = SLOTS, has_real_segmen
     """Make boards small, let a reader look for a board at each read, and count numpy's loads from boards."""
     patch.setattr(worker_board, "BOARD_SLOTS", board_slots)
     patch.setattr(slots, "LOOKS_BETWEEN", 0)
+    patch.setattr(cleared_tables, "CUT_ENTRIES_MIN", 1)
     patch.setattr(readable_range, "np", NumpyOfReader())
     patch.setattr(open_files, "Segment", RealSegment if has_real_segments else ReadSegment)
     patch.setattr(open_files, "read_manifest", read_manifest if has_real_segments else known_manifest)

@@ -39,6 +39,22 @@ def bits_after_the_acknowledgement(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(RecordedCluster, "_take_answer", answer_and_note)
 
 
+def range_deletion_shown_after_the_acknowledgement(patch: pytest.MonkeyPatch) -> None:
+    late: list[RangeSlot] = []
+    note_clear, take_answer = RangeSlot.note_clear, RecordedCluster._take_answer
+
+    def answer_and_note(cluster: RecordedCluster, frames: Sequence[bytes]) -> None:
+        take_answer(cluster, frames)
+        while late:
+            note_clear(late.pop())
+
+    def keep(slot: RangeSlot) -> None:
+        late.append(slot)
+
+    patch.setattr(RangeSlot, "note_clear", keep)
+    patch.setattr(RecordedCluster, "_take_answer", answer_and_note)
+
+
 def filter_dropped_before_the_version_is_raised(patch: pytest.MonkeyPatch) -> None:
     replace = OwnedRange.replace
 
@@ -145,6 +161,8 @@ def filter_cleared_before_the_slot_is_closed(patch: pytest.MonkeyPatch) -> None:
     ("plant", "case"),
     [
         (bits_after_the_acknowledgement, cases.write),
+        (range_deletion_shown_after_the_acknowledgement, cases.range_deletion),
+        (range_deletion_shown_after_the_acknowledgement, cases.range_deletion_over_writes),
         (filter_dropped_before_the_version_is_raised, cases.drain_and_reuse),
         (no_second_look_at_the_slot, cases.drain_and_reuse),
         (look_is_never_too_old, cases.drain_and_reuse),

@@ -11,20 +11,24 @@ from unittest.mock import patch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from shardstore.key_range import KeyRange
 from shardstore.limits import ISOLATION_NS_MAX, KIB, SCAN_ABANDONED_NS, SCAN_IDLE_NS
 from shardstore.options import Durability, ScanMode
 from shardstore.tables import scan_page
 from shardstore.wire.wire_format import Op, Status
+from shardstore.workers.jobs import cleared_tables
 from shardstore.workers.overlay import overlay
 from shardstore.workers.serving import scan_path
 from tests.unit.worker_driver import WorkerDriver
 from tests.unit.workers.serving.scan_driver import AtWorker, Entries
 
 KEYS = st.sampled_from([b"%02d" % number for number in range(12)])
+BOUNDS = st.sampled_from([b"", *(b"%02d" % number for number in range(12))])
 ACTIONS = st.one_of(
     st.tuples(st.just("put"), st.lists(KEYS, min_size=1, max_size=6)),
     st.tuples(st.just("put"), st.lists(KEYS, min_size=1, max_size=6)),
     st.tuples(st.just("delete"), st.lists(KEYS, min_size=1, max_size=3)),
+    st.tuples(st.just("delete range"), st.tuples(BOUNDS, BOUNDS)),
     st.tuples(st.just("seal")),
     st.tuples(st.just("begin a job")),
     st.tuples(st.just("maintain"), st.sampled_from([Op.FLUSH, Op.COMPACT])),
@@ -77,6 +81,9 @@ class World:
             case ("delete", keys):
                 rest = {key: value for key, value in self.content.items() if key not in keys}
                 self.written(self.worker.delete(keys), rest)
+            case ("delete range", (start, end)) if not end or start < end:
+                rest = {key: value for key, value in self.content.items() if key not in KeyRange(start, end)}
+                self.written(self.worker.delete_range(start, end), rest)
             case ("seal",):
                 self.worker.core.service.maintenance.sealer.seal(self.worker.core._ranges[1])
             case ("begin a job",):
@@ -164,9 +171,17 @@ class World:
     st.sampled_from([0, 1_000, KIB * KIB]),
     st.sampled_from([1, 2_000, KIB * KIB]),
     st.sampled_from([2, 4_096]),
+    st.sampled_from([0, 4_096]),
+    st.sampled_from([1, 3, 4_096]),
 )
 def test_every_page_is_what_its_mode_allows(
-    actions: list[tuple[Any, ...]], set_aside_max: int, set_aside_bytes: int, drain_run_bytes: int, sorted_a_turn: int
+    actions: list[tuple[Any, ...]],
+    set_aside_max: int,
+    set_aside_bytes: int,
+    drain_run_bytes: int,
+    sorted_a_turn: int,
+    cleared_in_place: int,
+    cut_min: int,
 ) -> None:
     with (
         tempfile.TemporaryDirectory(prefix="scan-modes") as root,
@@ -174,6 +189,8 @@ def test_every_page_is_what_its_mode_allows(
         patch.object(overlay, "RUNS_SET_ASIDE_MAX", set_aside_max),
         patch.object(overlay, "SET_ASIDE_BYTES_MIN", set_aside_bytes),
         patch.object(scan_path, "SORTED_A_TURN", sorted_a_turn),
+        patch.object(overlay, "CLEARED_IN_PLACE_MAX", cleared_in_place),
+        patch.object(cleared_tables, "CUT_ENTRIES_MIN", cut_min),
     ):
         world = World(WorkerDriver(Path(root), durability=Durability.ASYNC).serve())
         world.worker.core.service.maintenance.drains.bytes_max = drain_run_bytes

@@ -17,7 +17,7 @@ from shardstore.errors import Busy, InvalidRequest
 from shardstore.options import Durability, ScanMode
 from shardstore.wire.messages import ScanRequest
 from shardstore.wire.route_map import Route
-from shardstore.wire.wire_format import Flag, Status
+from shardstore.wire.wire_format import Flag, Op, Status
 from tests.unit.topology_driver import CLIENT, TopologyDriver
 
 WORKERS = 2
@@ -33,12 +33,13 @@ seldom = st.integers(0, 5).map(lambda number: number == 5)
 
 @dataclass
 class Write:
-    """One request: what it writes (None deletes), and where it was sent last."""
+    """One request: what it writes (None deletes, perhaps as a range), and where it was sent last."""
 
     sequence: int
     key: bytes
     value: bytes | None
     route: Route
+    as_range: bool
 
 
 class Topology(RuleBasedStateMachine):
@@ -53,15 +54,15 @@ class Topology(RuleBasedStateMachine):
 
     # ---------------------------------------------------------------- clients
 
-    @rule(key=keys, delete=seldom)
-    def write(self, key: bytes, delete: bool) -> None:
+    @rule(key=keys, delete=seldom, as_range=st.booleans())
+    def write(self, key: bytes, delete: bool, as_range: bool) -> None:
         if key in self.pending:
             self.send(self.pending[key], Flag.RETRY)
             return
         self.cluster.sequence += 1
         sequence = self.cluster.sequence
         value = None if delete else b"value %d" % sequence
-        self.pending[key] = Write(sequence, key, value, self.cluster.map.route_of(key))
+        self.pending[key] = Write(sequence, key, value, self.cluster.map.route_of(key), as_range)
         self.send(self.pending[key], 0)
 
     @precondition(lambda self: self.done)
@@ -96,7 +97,9 @@ class Topology(RuleBasedStateMachine):
         if not stale:
             write.route = self.cluster.map.route_of(write.key)
         names = {"sequence": write.sequence, "client": CLIENT + write.sequence, "flags": flags}
-        if write.value is None:
+        if write.value is None and write.as_range:
+            self.cluster.ask(Op.DELETE_RANGE, [write.key, write.key + b"\0"], write.route, **names)
+        elif write.value is None:
             self.cluster.delete([write.key], write.route, **names)
         else:
             self.cluster.put({write.key: write.value}, write.route, **names)

@@ -42,7 +42,6 @@ from shardstore.seams.filesystem import Filesystem
 from shardstore.tables.bloom import BloomFilter
 from shardstore.tables.empty_ranges import EmptyRanges
 from shardstore.tables.manifest import Manifest
-from shardstore.tables.merge import merge_entries
 from shardstore.tables.scan_page import NOTHING, EncodedPage, scan_page
 from shardstore.tables.segment import Segment
 from shardstore.tables.table_format import Entries
@@ -403,6 +402,7 @@ class Mistake:
         """Whether the seed of this swarm is suitable."""
         modes = (mode.name for mode in swarm.power_losses)
         drawn = {*swarm.faults, *modes, swarm.durability.name, *swarm.topology_changes}
+        drawn |= {"whole ranges"} if "delete_range" in swarm.weights else set()
         drawn |= {"few clients known"} if swarm.windows.clients < swarm.clients else set()
         drawn |= {"silent clients reduced"} if swarm.windows.bytes_max < DEDUP_BYTES_MAX else set()
         drawn |= {"batches"} if "batch" in swarm.weights else set()
@@ -436,7 +436,7 @@ MISTAKES: dict[str, Mistake] = {
     "forgets a client without a trace": Mistake(
         (Patch(DedupWindow, "_forget", _forget_without_a_trace),),
         needs=("strand answers", "few clients known"),
-        first_seed=125,
+        first_seed=164,
     ),
     "forgets the newest number of a silent client": Mistake(
         (Patch(KnownRequests, "reduced", _reduced_to_nothing),),
@@ -463,7 +463,7 @@ MISTAKES: dict[str, Mistake] = {
         (Patch(workers.jobs.compact, "_placed", _drop_what_overtook),), first_seed=96
     ),
     "gives a table of a drain the number of one that is being written": Mistake(
-        (Patch(Numbers, "first_from", lambda numbers, number: number),), first_seed=59
+        (Patch(Numbers, "first_from", lambda numbers, number: number),), first_seed=64
     ),
     "releases the log before a drain": Mistake((Patch(Releases, "checkpoint", _release_all_that_is_durable),)),
     "believes log files that came back": Mistake(
@@ -504,8 +504,8 @@ MISTAKES: dict[str, Mistake] = {
         (
             Patch(
                 workers.jobs.drain,
-                "merge_entries",
-                lambda batches: without_needless_tombstones(merge_entries(batches), []),
+                "without_needless_tombstones",
+                lambda entries, older: without_needless_tombstones(entries, []),
             ),
         )
     ),

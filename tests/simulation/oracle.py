@@ -166,6 +166,22 @@ class Oracle:
                 return other
         return None
 
+    def may_be_absent(self, key: bytes, invoked_ns: int, now_ns: int) -> bool:
+        """Whether a read between these times may find no value."""
+        try:
+            self._read_absent(key, invoked_ns, now_ns, NEVER_NS)
+        except Violation:
+            return False
+        return True
+
+    def may_be_present(self, key: bytes, invoked_ns: int, now_ns: int) -> bool:
+        """Whether a read between these times may find a value."""
+        try:
+            self.read_present(key, invoked_ns, now_ns)
+        except Violation:
+            return False
+        return True
+
     def end_era(self, found: dict[bytes, bytes | None]) -> None:
         """Check the whole history of each key; the next era begins with the values found."""
         self._era += 1

@@ -10,8 +10,10 @@ from typing import Any, NamedTuple
 
 import shardstore.router.balancer
 import shardstore.router.policies.loads
+import shardstore.tables.counting
 import shardstore.tables.scan_page
 import shardstore.workers.core
+import shardstore.workers.jobs.cleared_tables
 import shardstore.workers.load.meter
 import shardstore.workers.overlay.overlay
 import shardstore.workers.ranges.owned_range
@@ -23,8 +25,11 @@ from shardstore.memory_plan import MemoryPlan, derive
 from shardstore.options import Durability
 from shardstore.segment_options import SegmentOptions
 from shardstore.tables import deleted_keys
+from shardstore.tables.counting import COUNTED_A_STEP
 from shardstore.topology_options import TopologyOptions
+from shardstore.workers.jobs.cleared_tables import CUT_ENTRIES_MIN
 from shardstore.workers.maintenance.policies import compaction_policy, drain_pace
+from shardstore.workers.overlay.overlay import CLEARED_IN_PLACE_MAX
 from shardstore.workers.ranges import dedup, window_share
 from shardstore.workers.ranges.dedup import WindowLimits
 from shardstore.workers.wal.writer import WalWriter
@@ -32,6 +37,7 @@ from tests.simulation.focus import focused
 from tests.simulation.sim_disk import PowerLoss
 from tests.simulation.sim_entropy import stream
 from tests.simulation.sim_network import Delays, Repeats
+from tests.simulation.whole_ranges import with_whole_ranges
 
 FAULTS = (
     "kill worker",
@@ -119,6 +125,9 @@ class Swarm:
     windows: WindowLimits
     window_minute_ns: int
     scan_pause_ns: int
+    cleared_in_place_max: int = CLEARED_IN_PLACE_MAX
+    cut_entries_min: int = CUT_ENTRIES_MIN
+    counted_a_step: int = COUNTED_A_STEP
 
     def patches(self) -> list[Patch]:
         """The constants that the options replace in the store, so that limits are small enough to be reached."""
@@ -139,6 +148,9 @@ class Swarm:
             Patch(shardstore.workers.serving.scan_path, "SORTED_A_TURN", self.sorted_a_turn),
             Patch(shardstore.workers.serving.take, "SORTED_A_TURN", self.sorted_a_turn),
             Patch(shardstore.tables.scan_page, "STRETCH_ENTRIES_MAX", self.stretch_entries_max),
+            Patch(shardstore.workers.overlay.overlay, "CLEARED_IN_PLACE_MAX", self.cleared_in_place_max),
+            Patch(shardstore.workers.jobs.cleared_tables, "CUT_ENTRIES_MIN", self.cut_entries_min),
+            Patch(shardstore.tables.counting, "COUNTED_A_STEP", self.counted_a_step),
             Patch(deleted_keys, "PASSED_ENTRIES_MIN", self.stretch_entries_max),
             Patch(deleted_keys, "PASSED_ENTRIES_MAX", 2 * self.stretch_entries_max),
             *(Patch(module, name, POLICY_NS) for module, name in POLICY_TIMES),
@@ -147,7 +159,7 @@ class Swarm:
 
 def draw(seed: int) -> Swarm:
     """Draw the options of a seed."""
-    swarm = focused(_drawn(seed), stream(seed, "focus"))
+    swarm = with_whole_ranges(focused(_drawn(seed), stream(seed, "focus")), stream(seed, "whole ranges"))
     if (atomic := stream(seed, "atomic")).random() < 0.3:
         swarm = replace(swarm, weights={**swarm.weights, "batch": 4, "take": atomic.choice((0, 1, 3))})
     memory = replace(swarm.memory, scans_max=swarm.scans_open_max)

@@ -8,7 +8,7 @@ from itertools import count
 from typing import TypeAlias
 
 from shardstore.client.calls import operations
-from shardstore.client.calls.calls import AtomicBatch, Call
+from shardstore.client.calls.calls import AtomicBatch, Call, Count
 from shardstore.client.calls.outcome_token import from_bytes
 from shardstore.errors import (
     Busy,
@@ -19,6 +19,8 @@ from shardstore.errors import (
     StorageFailure,
     Unavailable,
 )
+from shardstore.estimate import Estimate
+from shardstore.key_range import KeyRange
 from shardstore.limits import MILLISECOND_NS, SECOND_NS
 from shardstore.options import ScanMode
 from shardstore.outcome import Ending
@@ -102,7 +104,28 @@ class Workload:
             number, error = yield operations.increment(key, 1, 10.0)
             _expect_none(error)
             self._counters.complete(increment, Outcome.APPLIED, number, self._clock.now_ns())
+        if not self._counters.keys:
+            yield from self._counted_in_the_end()
         done.append("closed")
+
+    def _counted_in_the_end(self) -> Steps:
+        """Count all keys, and delete them in one step."""
+        for estimates in (True, False):
+            counting = operations.count(None, None, None, estimates, 10.0)
+            assert counting is not None
+            invoked_ns = self._clock.now_ns()
+            found, error = yield counting
+            _expect_none(error)
+            self._check_count(counting, found, invoked_ns)
+        clearing = operations.delete_range(None, None, None, 10.0)
+        assert clearing is not None
+        yield from self._write(self._oracle.keys, [None] * len(self._oracle.keys), clearing, random.Random(0))
+        counting = operations.count(None, None, None, False, 10.0)
+        assert counting is not None
+        found, error = yield counting
+        _expect_none(error)
+        if found.entries:
+            raise Violation(f"after everything was deleted, {found} keys have a value")
 
     # Operations
 
@@ -255,7 +278,41 @@ class Workload:
     def _compact(self, rng: random.Random) -> Steps:
         yield from self._maintain(Op.COMPACT, rng)
 
+    def _delete_range(self, rng: random.Random) -> Steps:
+        """Delete a range whose bounds are keys, or have none."""
+        call = operations.delete_range(*self._bounds(rng), None, self._seconds)
+        if call is not None:
+            deleted = KeyRange(call.start, call.end)
+            keys = [key for key in self._oracle.keys if key in deleted]
+            yield from self._write(keys, [None] * len(keys), call, rng)
+
+    def _count(self, rng: random.Random) -> Steps:
+        """Count or estimate the keys of such a range."""
+        call = operations.count(*self._bounds(rng), None, rng.random() < 0.3, self._seconds)
+        if call is None:
+            return
+        invoked_ns = self._clock.now_ns()
+        found, error = yield call
+        if error is not None:
+            return _expect_read_error(error)
+        self._check_count(call, found, invoked_ns)
+
     # Parts of operations
+
+    def _bounds(self, rng: random.Random) -> tuple[bytes | None, bytes | None]:
+        start, end = sorted([self._key(rng), self._key(rng)])
+        return rng.choice((start, start, None)), rng.choice((end, end, end + b"\0", None))
+
+    def _check_count(self, call: Count, found: Estimate, invoked_ns: int) -> None:
+        counted = KeyRange(call.start, call.end)
+        window = invoked_ns, self._clock.now_ns()
+        keys = [key for key in self._oracle.keys if key in counted]
+        least = len([key for key in keys if not self._oracle.may_be_absent(key, *window)])
+        most = len([key for key in keys if self._oracle.may_be_present(key, *window)])
+        if found.error and not call.estimates:
+            raise Violation(f"a count is not exact: {found}")
+        if not (found.entries - found.error <= most and least <= found.entries + found.error):
+            raise Violation(f"{found} keys of {counted} have a value, and not {least} to {most}")
 
     def _maintain(self, op: Op, rng: random.Random) -> Steps:
         if rng.random() < 0.5:

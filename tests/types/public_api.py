@@ -16,6 +16,7 @@ from shardstore import (
     Batch,
     Busy,
     Client,
+    Estimate,
     LocalCluster,
     NoStats,
     Outcome,
@@ -64,6 +65,15 @@ def writes(db: Client) -> None:
     assert_type(db.batch().commit(), bool)
     assert_type(db.pop_first(b"a", prefix=b"k"), tuple[bytes, bytes] | None)
     assert_type(db.pop_last(), tuple[bytes, bytes] | None)
+    db.delete_range(b"a", timeout=1)
+    db.delete_prefix(b"a")
+
+
+def counts(db: Client) -> None:
+    """Counts are exact, or estimates that say how far they may be off."""
+    assert_type(db.count(b"a", prefix=b"b"), int)
+    assert_type(db.estimate(end=b"z"), Estimate)
+    assert_type(db.estimate().error, int)
 
 
 def scans(db: Client, keys_only: bool, token: bytes) -> None:
@@ -178,6 +188,8 @@ async def tasks(db: AsyncClient, token: bytes) -> None:
         batch.delete(b"k")
     assert_type(await db.batch().commit(timeout=1), bool)
     assert_type(await db.pop_first(), tuple[bytes, bytes] | None)
+    assert_type(await db.count(), int)
+    assert_type(await db.estimate(), Estimate)
     assert_type(await db.stats(), Stats)
     assert_type(db.admin, AsyncAdmin)
     assert_type(await db.admin.ranges(), list[RangeRow])

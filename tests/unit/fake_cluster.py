@@ -19,6 +19,8 @@ from shardstore.outcome import Ending
 from shardstore.wire import columns
 from shardstore.wire.admin_messages import AdminReply, AdminRequest
 from shardstore.wire.messages import (
+    CountReply,
+    CountRequest,
     OutcomeQuestion,
     OutcomeReply,
     Refusal,
@@ -233,6 +235,8 @@ class FakeCluster:
             return self._write_batch(header, frames)
         if header.op == Op.TAKE:
             return self._take(header, frames)
+        if header.op == Op.COUNT:
+            return self._count(header, frames)
         if header.op in WRITES:
             return self._write(header, frames)
         if header.op == Op.OUTCOME:
@@ -254,8 +258,13 @@ class FakeCluster:
         if applied and header.sequence < applied[-1]:
             return self._refuse(header, Refuse(Status.TOO_OLD, 0, Refusal("its client has written later")))
         applied.append(header.sequence)
-        keys = self._keys(header, frames)
         values: list[bytes] = []
+        if header.op == Op.DELETE_RANGE:
+            cleared = KeyRange(frames[1], frames[2])
+            assert cleared.intersection(self._range_of(header)) == cleared
+            keys = [key for key in sorted(self.data) if key in cleared]
+        else:
+            keys = self._keys(header, frames)
         if header.op == Op.PUT:
             fixed = bool(header.flags & Flag.VALUES_FIXED)
             values = columns.decode(frames[2], fixed, header.entries, 0, VALUE_BYTES_MAX)
@@ -265,6 +274,13 @@ class FakeCluster:
                 self.data.pop(key, None)
         self.log.append((Op(header.op), keys, values))
         return self._answer(header, [])
+
+    def _count(self, header: Header, frames: Frames) -> Frames:
+        asked = decode(CountRequest, frames[1])
+        wanted = KeyRange(asked.start, asked.end)
+        assert wanted.intersection(self._range_of(header)) == wanted
+        entries = len([key for key in self.data if key in wanted])
+        return self._answer(header, [encode(CountReply(entries, 10 * entries, int(asked.estimate)))])
 
     def _write_if(self, header: Header, frames: Frames) -> Frames:
         identity = (header.segment, header.client, header.sequence)

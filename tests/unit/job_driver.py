@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from shardstore.identifiers import TOMBSTONE, ClientId, Epoch, RequestId, SegmentId, Stored
-from shardstore.key_range import EVERYTHING
+from shardstore.key_range import EVERYTHING, KeyRange
 from shardstore.seams.filesystem import Filesystem
 from shardstore.segment_options import DEFAULTS, SegmentOptions
 from shardstore.tables.manifest import Manifest, read_manifest
@@ -84,6 +84,11 @@ class JobDriver:
         layout = Flag.KEYS_FIXED if column.fixed else 0
         self._append(RecordKind.DELETE, layout, len(keys), segment, column.frame, b"")
         self.model[segment].update(dict.fromkeys(keys, TOMBSTONE))
+
+    def clear(self, segment: int, start: bytes, end: bytes) -> None:
+        self._append(RecordKind.CLEAR, 0, 0, segment, start, end)
+        cleared = KeyRange(start, end)
+        self.model[segment] = {key: value for key, value in self.model[segment].items() if key not in cleared}
 
     def sync(self) -> None:
         sync(self.filesystem, self.writer)

@@ -33,6 +33,8 @@ from shardstore.wire.columns import decode, encode, encode_variable
 from shardstore.wire.messages import (
     Assignment,
     Assignments,
+    CountReply,
+    CountRequest,
     OutcomeQuestion,
     OutcomeReply,
     Refusal,
@@ -182,6 +184,16 @@ class WorkerDriver:
     def delete(self, keys: Sequence[bytes], **fields: int) -> int:
         column = encode(keys)
         return self.ask(Op.DELETE, [column.frame], entries=len(keys), flags=Flag.KEYS_FIXED * column.fixed, **fields)
+
+    def delete_range(self, start: bytes = b"", end: bytes = b"", **fields: int) -> int:
+        return self.ask(Op.DELETE_RANGE, [start, end], **fields)
+
+    def count(self, start: bytes = b"", end: bytes = b"", estimate: bool = False, **fields: int) -> CountReply:
+        """The reply to a COUNT, which may take several turns."""
+        asked = self.ask(Op.COUNT, [encode_message(CountRequest(start, end, estimate))], **fields)
+        header, frames = self.answer(asked)
+        assert header.status == Status.OK, header
+        return decode_message(CountReply, frames[1])
 
     def compare_and_set(self, key: bytes, expected: bytes | None, value: bytes | None, **fields: int) -> int:
         return self._ask_of_one(Op.COMPARE_AND_SET, key, encode_variable([expected, value]), **fields)

@@ -115,6 +115,13 @@ class RangeSlot:
                 bits[at] |= mask
                 self._bits_set += 1
 
+    def note_clear(self) -> None:
+        """Note that any number of keys are about to be deleted. The tables show them until the next drain."""
+        if self._is_open and self._active != ANY_KEY:
+            former, self._active = self._active, ANY_KEY
+            self._change((ACTIVE, ANY_KEY))
+            self._release(former)
+
     def seal(self) -> None:
         """Note that the keys of the active layer are in a run now."""
         self._was_asked, self.is_asked = self.is_asked, False

@@ -14,6 +14,7 @@ from shardstore.workers.wal.record_format import (
     DamagedHeader,
     DamagedRecord,
     FileHeader,
+    Record,
     RecordKind,
     file_header_in,
     log_record_at,
@@ -65,9 +66,17 @@ def _records(data: memoryview, header: FileHeader) -> Iterator[dict[str, Any]]:
             "client": f"{record.client:x}",
             "sequence": record.sequence,
             "checksum": "ok",
+            **_cleared(record),
         }
         offset += record.size
         lsn += 1
+
+
+def _cleared(record: Record) -> dict[str, Any]:
+    """The bounds of what a CLEAR deletes."""
+    if record.kind != RecordKind.CLEAR:
+        return {}
+    return {"start": bytes(record.keys), "end": bytes(record.values)}
 
 
 def _judge(filesystem: Filesystem, path: str, header: FileHeader, facts: dict[str, Any]) -> None:

@@ -5,7 +5,9 @@ bounds; a compaction of everything leaves no virtual parts. A tombstone is dropp
 main that has grown beyond its limit becomes the newest bottom main, and there is no main again. So a segment that was
 compacted as a whole is one main, or one bottom main if it is that large.
 
-The segment may be drained between two slices: the deltas of those drains stay above the result of the compaction.
+The segment may be drained between two slices: the deltas of those drains stay above the result of the compaction. If a
+drain has cut a table that was merged here (cleared_tables.py), the result holds deleted entries: it is given up, and
+the compaction begins anew.
 """
 
 from __future__ import annotations
@@ -49,6 +51,15 @@ class Inputs(NamedTuple):
 
 def compact(spec: CompactSpec, filesystem: Filesystem, options: SegmentOptions) -> Generator[None, None, CompactResult]:
     """Merge the layers, and publish a manifest with the result."""
+    while (result := (yield from _compacted(spec, filesystem, options))) is None:
+        yield
+    return result
+
+
+def _compacted(
+    spec: CompactSpec, filesystem: Filesystem, options: SegmentOptions
+) -> Generator[None, None, CompactResult | None]:
+    """The result of a compaction; None if it was given up, as a table that it has merged was cut meanwhile."""
     manifest = read_manifest(filesystem, spec.store, spec.segment)
     inputs = _inputs(spec, manifest)
     if inputs is None:  # merged before, perhaps by a job that died before the manifest's name was durable
@@ -57,6 +68,8 @@ def compact(spec: CompactSpec, filesystem: Filesystem, options: SegmentOptions) 
     options = sized(options, share_bytes_of(manifest.tables))
     tables = OpenTables(filesystem, spec.store, spec.segment, SegmentCache(CACHE_BYTES))
     trims = spec.kind == CompactionKind.EVERYTHING
+    for record in manifest.tables:  # they stay readable when a drain drops some
+        tables.table(record)
     steps = plan(inputs.base, inputs.newer, _held_by(tables), options.part_min_bytes, not inputs.older, trims)
     output = Output(filesystem, options, manifest, Numbers.OF_COMPACTIONS)
     try:
@@ -66,6 +79,9 @@ def compact(spec: CompactSpec, filesystem: Filesystem, options: SegmentOptions) 
         output.discard()
         raise
     latest = read_manifest(filesystem, spec.store, spec.segment)
+    if not _has_inputs(latest, spec, inputs):
+        output.discard()
+        return None
     number_next = output.number_next(latest)
     compacted = _placed(spec, latest, len(manifest.deltas), parts, options.main_max_bytes, number_next)
     publish_manifest(filesystem, compacted)
@@ -84,6 +100,12 @@ def _inputs(spec: CompactSpec, manifest: Manifest) -> Inputs | None:
         case CompactionKind.EVERYTHING:
             oldest, *mains = manifest.mains
             return None if _is_compact(manifest) else Inputs(oldest, (*_all_of(mains), *deltas), ())
+
+
+def _has_inputs(manifest: Manifest, spec: CompactSpec, inputs: Inputs) -> bool:
+    """Whether these inputs are still those of the spec, apart from newer deltas."""
+    now = _inputs(spec, manifest)
+    return now is not None and (now.base, now.newer[: len(inputs.newer)]) == (inputs.base, inputs.newer)
 
 
 def _all_of(mains: Sequence[Parts]) -> Parts:

@@ -23,20 +23,19 @@ from dataclasses import replace
 from itertools import chain, pairwise, zip_longest
 from typing import Any, TypeAlias
 
-from shardstore.errors import Corruption, NotWritable, StorageFailure
+from shardstore.errors import Corruption, NotWritable
 from shardstore.files import file_names
 from shardstore.files.documents import HEAD_BYTES
 from shardstore.key_range import KeyRange
-from shardstore.limits import MIB
 from shardstore.seams.filesystem import Filesystem
 from shardstore.tables.manifest import Manifest, Parts, new_manifest, read_manifest
 from shardstore.tables.open_tables import OpenTables
 from shardstore.tables.table_format import TableRecord
 from shardstore.workers.jobs.clipped_record import clipped
+from shardstore.workers.jobs.links import link_or_copy
 from shardstore.workers.jobs.specs import MaterialiseResult, MaterialiseSpec
 from shardstore.workers.segment.manifest_writer import publish_manifest
 
-COPY_BYTES = 4 * MIB
 Linked: TypeAlias = dict[tuple[int, int], TableRecord]
 """Records of the child's tables, by the segment and number that the table has in the parent."""
 
@@ -117,33 +116,9 @@ def _linked(
             number = len(linked) + 1
             linked[parent.segment, record.number] = replace(kept, number=number)
             source = file_names.table_file(parent.segment, record.number)
-            yield from _link(filesystem, source, file_names.table_file(spec.segment, number))
+            yield from link_or_copy(filesystem, source, file_names.table_file(spec.segment, number))
             yield
     return linked
-
-
-def _link(filesystem: Filesystem, source: str, target: str) -> Generator[None, None, None]:
-    """Give the file a second name, or make a durable copy if linking is refused."""
-    try:
-        filesystem.link(source, target)
-    except FileNotFoundError:
-        raise Corruption(source, 0, "the manifest names this table, but there is no such file") from None
-    except NotWritable:
-        raise
-    except StorageFailure:
-        yield from _copy(filesystem, source, target)
-
-
-def _copy(filesystem: Filesystem, source: str, target: str) -> Generator[None, None, None]:
-    content = filesystem.map(source)
-    file = filesystem.create(target)
-    try:
-        for offset in range(0, len(content), COPY_BYTES):
-            file.append([content[offset : offset + COPY_BYTES]])
-            yield
-        file.sync()
-    finally:
-        file.close()
 
 
 def _layers(parents: Sequence[Manifest], linked: Mapping[tuple[int, int], TableRecord]) -> dict[str, Any]:

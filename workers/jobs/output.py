@@ -41,10 +41,20 @@ class Output:
         self._manifest = manifest
         self._number_first = numbers.first_from(manifest.table_number_next)
         self.tables: list[TableRecord] = []
+        self.links: list[TableRecord] = []
+        """Tables that are there already, and got another name."""
 
     def number_next(self, manifest: Manifest) -> int:
         """The next table number for the successor of `manifest`, which may be newer than the one the job began with."""
-        return max([manifest.table_number_next, *(record.number + 1 for record in self.tables)])
+        named = (*self.tables, *self.links)
+        return max([manifest.table_number_next, *(record.number + 1 for record in named)])
+
+    def next_file(self) -> Identity:
+        """The name of the next table. There is no file of this name."""
+        identity = self._identity(self._number_first + len(Numbers) * (len(self.tables) + len(self.links)))
+        if self._filesystem.exists(identity.path):  # left by a job that died
+            self._filesystem.remove_gradually(identity.path)
+        return identity
 
     def write_table(self, entries: Entries, lsn_first: int, lsn_last: int) -> Task[tuple[TableRecord, ...]]:
         """Write one table of sorted entries; none if there are no entries."""
@@ -82,15 +92,12 @@ class Output:
 
     def discard(self) -> None:
         """Remove the written tables, so that their room is free again."""
-        for record in self.tables:
+        for record in (*self.tables, *self.links):
             with suppress(FileNotFoundError):
                 self._filesystem.remove(self._identity(record.number).path)
 
     def _next_table(self, layout: Layout) -> TableWriter:
-        identity = self._identity(self._number_first + len(Numbers) * len(self.tables))
-        if self._filesystem.exists(identity.path):  # left by a job that died
-            self._filesystem.remove_gradually(identity.path)
-        return TableWriter(self._filesystem, identity, layout, self._options)
+        return TableWriter(self._filesystem, self.next_file(), layout, self._options)
 
     def _finish(self, writer: TableWriter, lsn_first: int, lsn_last: int) -> TableRecord:
         record = writer.finish(lsn_first, lsn_last)

@@ -43,7 +43,7 @@ DRAWS_MAX = 4
 FIRST_STEP_NS = MILLISECOND_NS
 """Cost between two samples while the load is not known."""
 
-_PUTS = WRITES - {Op.DELETE}
+_PUTS = WRITES - {Op.DELETE, Op.DELETE_RANGE}
 _WRITE_COST = (ENTRY_NS, WRITTEN_BYTES_PER_NS)
 _COSTS: dict[int, tuple[int, int]] = {
     Op.GET: (ENTRY_NS, READ_BYTES_PER_NS),

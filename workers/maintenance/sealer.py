@@ -5,7 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from shardstore.workers.maintenance.kinds.job_slot import JobSlot
-from shardstore.workers.maintenance.policies.drain_policy import layers_at_rest, layers_read_much, layers_to_seal
+from shardstore.workers.maintenance.policies.drain_policy import (
+    layers_at_rest,
+    layers_read_much,
+    layers_to_seal,
+    layers_with_clears,
+)
 from shardstore.workers.maintenance.policies.layer_sizes import memory_layer_sizes
 from shardstore.workers.maintenance.policies.rest import Rest
 from shardstore.workers.ranges.owned_range import OwnedRange
@@ -37,7 +42,7 @@ class Sealer:
             self.seal(self._ranges[segment])
 
     def seal_resting(self, now_ns: int) -> None:
-        """Seal the layers that rest, or that are read much. They are looked at only at intervals."""
+        """Seal the layers that rest, are read much or clear ranges. They are looked at only at intervals."""
         if not self._rest.is_to_look(now_ns):
             return
         self._rest.look(self._ranges, now_ns)
@@ -51,7 +56,7 @@ class Sealer:
         ]
         read_much = layers_read_much(sizes)
         self.sealed_for_readers += len(read_much)
-        for segment in dict.fromkeys([*layers_at_rest(sizes), *read_much]):
+        for segment in dict.fromkeys([*layers_at_rest(sizes), *read_much, *layers_with_clears(sizes)]):
             self.seal(self._ranges[segment])
 
     def seal_largest(self, wanted_bytes: int) -> None:

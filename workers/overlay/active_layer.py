@@ -1,15 +1,24 @@
-"""The active layer of a range (the mutable memtable): a dict of the newest writes, sorted only when a scan needs it."""
+"""The active layer of a range (the mutable memtable): a dict of the newest writes, sorted only when a scan needs it.
+
+Its `cleared` keys have no value in older layers. Its own entries lie above that.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import repeat
+from itertools import compress, repeat
+from operator import is_not
+
+import numpy as np
 
 from shardstore.identifiers import TOMBSTONE, Stored
 from shardstore.key_range import KeyRange
 from shardstore.limits import BUFFERED_ENTRY_BYTES
-from shardstore.tables.stretches import KeyMark, LayerPage
+from shardstore.tables.column_items import as_list
+from shardstore.tables.key_ranges import NO_KEYS
+from shardstore.tables.stretches import NOTHING_THERE, KeyMark, KeysAlone, LayerPage, Measure
 from shardstore.tables.table_format import Entries
+from shardstore.wire.columns import positions_of
 from shardstore.workers.overlay.key_sample import KeySample
 from shardstore.workers.overlay.sorted_entries import SortedEntries
 
@@ -18,13 +27,15 @@ class ActiveLayer:
     """The newest writes of a range.
 
     Keys are only ever added to `entries`: a delete stores TOMBSTONE. Invariant: a layer has an `lsn_first` if it has
-    entries, and they take no more memory than `size_bytes`.
+    entries or has cleared keys, and they take no more memory than `size_bytes`.
     """
 
     def __init__(self) -> None:
         self.entries: dict[bytes, Stored] = {}
         self.lsn_first = 0
         """LSN of the oldest write here; 0 while empty."""
+        self.cleared = NO_KEYS
+        """The keys whose entries in older layers were deleted."""
         self.key_sample = KeySample()
         """A sample that shows how the bytes put here are spread over the keys."""
         self.deletes = 0
@@ -35,6 +46,10 @@ class ActiveLayer:
 
     def __len__(self) -> int:
         return len(self.entries)
+
+    def __bool__(self) -> bool:
+        """Whether it holds or hides anything."""
+        return bool(self.entries or self.cleared)
 
     def put(self, keys: Sequence[bytes], values: Sequence[Stored], payload_bytes: int, lsn: int) -> int:
         """Apply a batch of puts; the last of equal keys wins. Returns the growth of `size_bytes`."""
@@ -63,17 +78,40 @@ class ActiveLayer:
         self.deletes += deletes
         return self.put(keys, values, payload_bytes, lsn)
 
+    def clear(self, key_range: KeyRange, lsn: int) -> int:
+        """Delete all keys of a range, here and in older layers. Returns the growth of `size_bytes`, which may shrink.
+
+        This takes some time for each entry of the layer, whether it is in the range or not.
+        """
+        inside = list(compress(self.entries, map(key_range.__contains__, self.entries)))
+        if inside:
+            self.entries.update(zip(inside, repeat(TOMBSTONE)))
+            self.deletes += len(inside)
+            self._in_order.note_overwritten()
+        cleared = self.cleared.with_range(key_range)
+        grown_bytes = cleared.size_bytes - self.cleared.size_bytes
+        self.cleared = cleared
+        self.size_bytes += grown_bytes
+        self.lsn_first = self.lsn_first or lsn
+        return grown_bytes
+
     def copy(self) -> ActiveLayer:
-        """A copy for readers, which later writes here do not change. It has no key marks and no count of deletes."""
+        """A copy for readers, which later writes here do not change. It has no key marks."""
         twin = ActiveLayer()
         twin.entries = self.entries.copy()
         twin._in_order = self._in_order.copy(twin.entries)
         twin.lsn_first, twin.size_bytes = self.lsn_first, self.size_bytes
+        twin.cleared, twin.deletes = self.cleared, self.deletes
         return twin
 
     def get_many(self, keys: Sequence[bytes]) -> list[Stored | None]:
-        """The value or tombstone of each key; None where the layer has neither."""
-        return list(map(self.entries.get, keys))
+        """The value or tombstone of each key; None where the layer has neither. A cleared key has a tombstone."""
+        found: list[Stored | None] = list(map(self.entries.get, keys))
+        if self.cleared:
+            for at in positions_of(found, None):
+                if keys[at] in self.cleared:
+                    found[at] = TOMBSTONE
+        return found
 
     def sort(self, keys_max: int) -> int:
         """Sort at most `keys_max` more keys. Returns how many; if fewer than `keys_max`, all are in order."""
@@ -96,12 +134,38 @@ class ActiveLayer:
         """None: nothing in memory is stored in the format of the wire."""
         return None
 
+    def living(self, key_range: KeyRange) -> int | None:
+        """How many keys have a value in the range; None if some were deleted here."""
+        return None if self.deletes else self._in_order.count(key_range)
+
+    def keys_alone(self, key_range: KeyRange) -> Sequence[KeysAlone]:
+        """All keys in the range: sorted ones for each piece."""
+        pieces = self._in_order.between(key_range)
+        if not self.deletes:
+            return [KeysAlone(keys, None) for keys, _ in pieces]
+        return [
+            KeysAlone(keys, np.fromiter(map(is_not, as_list(values), repeat(TOMBSTONE)), np.bool_, len(keys)))
+            for keys, values in pieces
+        ]
+
+    def measure(self, key_range: KeyRange) -> Measure:
+        """How much lies in the range. Entries are not sorted for that; until they are, any number of them may."""
+        held = len(self.entries)
+        is_sorted = self._in_order.is_sorted
+        entries = self._in_order.count(key_range) if is_sorted else held
+        extent = self.extent(key_range) if is_sorted else key_range
+        if not entries or not extent:
+            return NOTHING_THERE
+        share_bytes = self._payload_bytes() * entries // held
+        return Measure(entries if is_sorted else 0, entries, 0, min(self.deletes, entries), share_bytes, extent)
+
     def check_invariants(self) -> None:
         """Raise AssertionError if an invariant of this class, or of its sorted form, does not hold.
 
         This walks over all entries.
         """
-        assert self.lsn_first or not self.entries, "a layer with entries has no first LSN"
+        assert self.lsn_first or not self, "a layer with entries has no first LSN"
+        self.cleared.check_invariants()
         payload_bytes = sum(map(len, self.entries)) + sum(len(value) for value in self.entries.values() if value)
         assert payload_bytes <= self._payload_bytes(), "entries take more memory than is counted"
         self._in_order.check_invariants()
@@ -116,4 +180,4 @@ class ActiveLayer:
         return grown_bytes
 
     def _payload_bytes(self) -> int:
-        return self.size_bytes - len(self.entries) * BUFFERED_ENTRY_BYTES
+        return self.size_bytes - len(self.entries) * BUFFERED_ENTRY_BYTES - self.cleared.size_bytes

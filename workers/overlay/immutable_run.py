@@ -18,14 +18,17 @@ class ImmutableRun:
     def __init__(self, layer: ActiveLayer, lsn_last: int, due: bool) -> None:
         self.layer = layer
         self.due = due
-        self._entries = layer.entries
         self.size_bytes = layer.size_bytes
         self.lsn_first = layer.lsn_first
         self.lsn_last = lsn_last
 
     def __len__(self) -> int:
-        return len(self._entries)
+        return len(self.layer)
+
+    def __bool__(self) -> bool:
+        """Always true: a run is there until its drain, even if it has no entry."""
+        return True
 
     def get_many(self, keys: Sequence[bytes]) -> list[Stored | None]:
-        """The value or tombstone of each key; None where the run has neither."""
-        return list(map(self._entries.get, keys))
+        """The value or tombstone of each key; None where the run has neither. A cleared key has a tombstone."""
+        return self.layer.get_many(keys)

@@ -4,6 +4,9 @@ Open scans pin the layers. They share the active layer until the next write. The
 a larger one is set aside for them as a run that is not due for a drain. Once RUNS_SET_ASIDE_MAX runs are set aside, the
 next one makes all of them due.
 
+A range deletion clears keys of the active layer, and so hides all older layers there (ranges/uncleared.py). If the
+layer is large, it is set aside first, as looking at each of its entries would take too long.
+
 Invariants (check_invariants): runs are ordered by LSN and do not overlap; every LSN of the active layer is above every
 LSN of the runs; runs that are due are below those that are not, of which there are at most RUNS_SET_ASIDE_MAX; every
 pin has a holder.
@@ -15,12 +18,16 @@ from collections import deque
 from collections.abc import Sequence
 
 from shardstore.identifiers import Stored
+from shardstore.key_range import KeyRange
 from shardstore.limits import RUNS_SET_ASIDE_MAX, SET_ASIDE_BYTES_MIN
 from shardstore.tables.chunk import Lookup
 from shardstore.wire.columns import positions_of
 from shardstore.workers.overlay.active_layer import ActiveLayer
 from shardstore.workers.overlay.immutable_run import ImmutableRun
 from shardstore.workers.overlay.pin import DrainedRuns, Pin, PinnedLayer
+
+CLEARED_IN_PLACE_MAX = 4_096
+"""A range deletion looks at each entry of a layer with up to so many: less than a millisecond."""
 
 
 class Overlay:
@@ -67,6 +74,21 @@ class Overlay:
     def __len__(self) -> int:
         return len(self.active) + sum(map(len, self.runs))
 
+    def __bool__(self) -> bool:
+        """Whether a layer holds or hides anything."""
+        return bool(self.active) or any(run.layer for run in self.runs)
+
+    @property
+    def cleared_ranges(self) -> int:
+        """How many ranges of keys its layers clear; one that several layers clear counts for each."""
+        return sum([len(layer.cleared) for layer in self.layers()])
+
+    @property
+    def cleared_ranges_kept(self) -> int:
+        """As many of them as are in layers for which no drain is due."""
+        kept = sum([len(run.layer.cleared) for run in self.runs if not run.due]) if self.runs else 0
+        return kept + len(self.active.cleared)
+
     def layers(self) -> list[ActiveLayer]:
         """All layers, oldest first: those of the runs, then the active one."""
         return [*(run.layer for run in self.runs), self.active]
@@ -94,6 +116,12 @@ class Overlay:
                 for pin in pins:
                     pin.layers[-1] = kept
         return self.active
+
+    def clear(self, key_range: KeyRange, lsn: int) -> int:
+        """Delete all keys of a range, with the write that has this LSN. Returns by how much memory has grown."""
+        if len(self.writable(lsn)) > CLEARED_IN_PLACE_MAX:
+            self._set_aside(lsn - 1)
+        return self.active.clear(key_range, lsn)
 
     def pin(self) -> Pin:
         """Pin the layers as they are now: later writes do not change what the pin shows. The caller releases it."""

@@ -11,8 +11,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
+from functools import reduce
 from typing import NamedTuple, Protocol, TypeAlias
 
+from shardstore.tables.key_ranges import NO_KEYS, KeyRanges
 from shardstore.tables.stretches import Ordered
 from shardstore.tables.table_format import TableRecord
 from shardstore.workers.overlay.active_layer import ActiveLayer
@@ -20,13 +22,17 @@ from shardstore.workers.overlay.immutable_run import ImmutableRun
 
 
 class DrainedRuns(NamedTuple):
-    """The table that a drain made of the runs with these LSNs. `record` is None if there was nothing to store."""
+    """The table that a drain made of the runs with these LSNs. `record` is None if there was nothing to store.
+
+    `cleared`: the keys that these runs clear in the older layers of the pin.
+    """
 
     lsn_first: int
     lsn_last: int
     layer: Ordered
     segment: int
     record: TableRecord | None
+    cleared: KeyRanges = NO_KEYS
 
 
 PinnedLayer: TypeAlias = ImmutableRun | ActiveLayer | DrainedRuns
@@ -56,16 +62,17 @@ class Pin:
         ends = [layer.lsn_last for layer in self.layers if isinstance(layer, ImmutableRun)]
         return ends[-1] if ends else 0
 
-    def readable(self) -> list[Ordered]:
-        """The layers in a form that can be read, oldest first."""
-        return [layer if isinstance(layer, ActiveLayer) else layer.layer for layer in self.layers]
+    def readable(self) -> list[tuple[Ordered, KeyRanges]]:
+        """The layers in a form that can be read, oldest first, each with the keys that it clears in older ones."""
+        return [_readable(layer) for layer in self.layers]
 
     def replace(self, drained: DrainedRuns) -> None:
         """Replace runs in memory by the table they were drained into, if it holds nothing newer than they are."""
         covered = [layer for layer in self.layers if isinstance(layer, ImmutableRun) and _covers(drained, layer)]
         if covered and covered[-1].lsn_last == drained.lsn_last:
             at = self.layers.index(covered[0])
-            self.layers[at : at + len(covered)] = [drained]
+            cleared = reduce(KeyRanges.union, [run.layer.cleared for run in covered])
+            self.layers[at : at + len(covered)] = [drained._replace(cleared=cleared)]
 
     def held_alone(self) -> Sequence[ActiveLayer]:
         """Its layers in memory that the overlay no longer holds."""
@@ -80,6 +87,13 @@ class Pin:
     def release(self) -> None:
         """Count one holder less. The overlay forgets the pin after the last one."""
         self.overlay.release(self)
+
+
+def _readable(layer: PinnedLayer) -> tuple[Ordered, KeyRanges]:
+    if isinstance(layer, DrainedRuns):
+        return layer.layer, layer.cleared
+    held = layer if isinstance(layer, ActiveLayer) else layer.layer
+    return held, held.cleared
 
 
 def _covers(drained: DrainedRuns, run: ImmutableRun) -> bool:

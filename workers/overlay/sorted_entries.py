@@ -125,6 +125,15 @@ class SortedEntries:
             self._sort_batches()
         return sorted_now
 
+    @property
+    def is_sorted(self) -> bool:
+        """Whether all entries are in order."""
+        return self._known == len(self._entries) and not len(self._unsorted) and not self._batches
+
+    def count(self, key_range: KeyRange) -> int:
+        """How many entries the range has."""
+        return sum([high - low for _, low, high in self._cuts(key_range)])
+
     def extent(self, key_range: KeyRange) -> KeyRange | None:
         """The range from the first to the last key in `key_range`; None if there are none."""
         cuts = self._cuts(key_range)
@@ -179,8 +188,7 @@ class SortedEntries:
 
     def _cuts(self, key_range: KeyRange) -> Sequence[_Cut]:
         """Each piece with keys in the range, and where they begin and end. Kept: readers ask several times in a row."""
-        is_sorted = self._known == len(self._entries) and not len(self._unsorted) and not self._batches
-        assert is_sorted, "read before all is in order"
+        assert self.is_sorted, "read before all is in order"
         if key_range != self._cuts_of:
             lows = self._places_of(key_range.start)
             highs = self._places_of(key_range.end) if key_range.end else [len(piece.keys) for piece in self._pieces]

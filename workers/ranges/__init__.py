@@ -6,6 +6,7 @@ range_opener.py       opens ranges from their manifests
 replay.py             replays the log into the overlays
 inheritance.py        the parents that a child reads until it has files
 range_view.py         what a scan reads
+  uncleared.py        what range deletions leave of the layers below them
 dedup.py              which requests were applied to a segment
   known_requests.py   the requests of one client
   sequence_spans.py   consecutive sequences with the same ending

@@ -10,6 +10,7 @@ from shardstore.identifiers import TOMBSTONE, Stored
 from shardstore.key_range import KeyRange
 from shardstore.tables.empty_layer import EMPTY_LAYER
 from shardstore.tables.empty_ranges import EmptyRanges
+from shardstore.tables.key_ranges import NO_KEYS
 from shardstore.tables.manifest import Manifest
 from shardstore.tables.segment import Segment
 from shardstore.tables.table_format import TableRecord
@@ -22,6 +23,7 @@ from shardstore.workers.ranges.dedup import DedupWindow
 from shardstore.workers.ranges.inheritance import Inheritance
 from shardstore.workers.ranges.range_view import PinnedRange, PinnedView, RangeView
 from shardstore.workers.ranges.role import ADOPTED, ORDINARY, WAITING, Role, RoleStep, role_after
+from shardstore.workers.ranges.uncleared import uncleared
 from shardstore.workers.segment.state import SegmentState, SegmentStep, state_after
 
 DELTAS_STOP = 32
@@ -243,6 +245,15 @@ class OwnedRange:
         self.empty_ranges.note_put(keys)
         return active.put(keys, values, payload_bytes, lsn)
 
+    def clear(self, key_range: KeyRange, lsn: int) -> int:
+        """Apply a logged range deletion; this cannot fail. Returns by how many bytes the overlay has grown."""
+        self.writes_applied += 1
+        if self.slot is not None:
+            self.slot.note_clear()
+        grown_bytes = self.overlay.clear(key_range, lsn)
+        self.empty_ranges.note(key_range)
+        return grown_bytes
+
     def get(self, key: bytes) -> Stored | None:
         """The newest value or TOMBSTONE of one key; None if there is neither. Raises Corruption, StorageFailure."""
         if self.segment is None:
@@ -261,15 +272,19 @@ class OwnedRange:
 
     def view(self) -> RangeView:
         """The range as it is now, valid until the next event. Raises Corruption, StorageFailure."""
-        return RangeView([*self.stored().layers(), *self.overlay.layers()])
+        stored, held = self.stored().layers(), self.overlay.layers()
+        if not self.overlay.cleared_ranges:
+            return RangeView([*stored, *held])
+        below = [(layer, NO_KEYS) for layer in stored]
+        return RangeView(uncleared([*below, *((layer, layer.cleared) for layer in held)], self.key_range))
 
     def pin(self) -> PinnedView:
         """The range as it is now, valid until it is released. Raises Corruption, StorageFailure."""
         stored = self.stored()
         if isinstance(stored, Segment):
             pinned = PinnedRange(stored.layers(), self.tables, self.version, self.overlay.pin())
-            return PinnedView([pinned], self.writes_applied)
-        return PinnedView([*stored.pin(), PinnedRange((), (), 0, self.overlay.pin())], None)
+            return PinnedView([pinned], self.writes_applied, self.key_range)
+        return PinnedView([*stored.pin(), PinnedRange((), (), 0, self.overlay.pin())], None, self.key_range)
 
     def is_shown_by(self, pinned: PinnedView | None) -> bool:
         """Whether a view shows what the range holds now; None stands for `view`. Never for a child without files."""

@@ -6,9 +6,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from shardstore.key_range import KeyRange
-from shardstore.tables.stretches import KeyMark, LayerPage, Ordered
+from shardstore.tables.key_ranges import NO_KEYS, KeyRanges
+from shardstore.tables.stretches import KeyMark, KeysAlone, LayerPage, Measure, Ordered, sum_of
 from shardstore.tables.table_format import Entries, TableRecord
 from shardstore.workers.overlay.pin import DrainedRuns, Pin
+from shardstore.workers.ranges.uncleared import uncleared
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +50,12 @@ class PinnedRange:
         drained = [layer for layer in self.pin.layers if isinstance(layer, DrainedRuns)]
         return (*self.stored_tables, *((runs.segment, runs.record) for runs in drained if runs.record))
 
-    def layers(self) -> Iterable[Ordered]:
-        """The layers, oldest first."""
-        layers = (*self.stored, *self.pin.readable())
-        return layers if self.clip is None else [Clipped(layer, self.clip) for layer in layers]
+    def layers(self) -> Sequence[tuple[Ordered, KeyRanges]]:
+        """The layers, oldest first, each with the keys that it clears in older ones."""
+        layers = [*((layer, NO_KEYS) for layer in self.stored), *self.pin.readable()]
+        if self.clip is None:
+            return layers
+        return [(Clipped(layer, self.clip), cleared) for layer, cleared in layers]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,15 +63,18 @@ class PinnedView:
     """A view that writes, drains and compactions do not change, until it is released.
 
     `writes`: how many writes had been applied to the range when it was pinned; None if it read its parents then.
+    `key_range`: the keys of the range. What a parent clears is in its own range, so it hides nothing of other parents.
     """
 
     ranges: Sequence[PinnedRange]
     writes: int | None
+    key_range: KeyRange
 
     @property
     def view(self) -> RangeView:
         """The layers that it shows; tables take the place of runs that were drained since."""
-        return RangeView([layer for pinned in self.ranges for layer in pinned.layers()])
+        layers = [layer for pinned in self.ranges for layer in pinned.layers()]
+        return RangeView(uncleared(layers, self.key_range))
 
     @property
     def pins(self) -> list[Pin]:
@@ -121,3 +128,18 @@ class Clipped:
         """Entries in both ranges from the near end as they are stored; None if they must be decoded."""
         wanted = key_range.intersection(self.key_range)
         return self.layer.page(wanted, reverse, entries_max, bytes_max) if wanted else None
+
+    def living(self, key_range: KeyRange) -> int | None:
+        """How many keys have a value in both ranges; None if entries must be read for that."""
+        wanted = key_range.intersection(self.key_range)
+        return self.layer.living(wanted) if wanted else 0
+
+    def keys_alone(self, key_range: KeyRange) -> Sequence[KeysAlone]:
+        """All keys in both ranges."""
+        wanted = key_range.intersection(self.key_range)
+        return self.layer.keys_alone(wanted) if wanted else ()
+
+    def measure(self, key_range: KeyRange) -> Measure:
+        """About how much lies in both ranges."""
+        wanted = key_range.intersection(self.key_range)
+        return self.layer.measure(wanted) if wanted else sum_of(())

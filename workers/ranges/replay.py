@@ -23,14 +23,14 @@ from shardstore.workers.ranges.owned_range import OwnedRange
 from shardstore.workers.ranges.results import BARRED, Taken, WriteResult
 from shardstore.workers.ranges.sequence_spans import RequestNumbers
 from shardstore.workers.wal.batch_values import stored_values
-from shardstore.workers.wal.record_format import Record, RecordKind
+from shardstore.workers.wal.record_format import Record, RecordKind, range_of_clear
 from shardstore.workers.wal.record_run import Headers, RecordRun
 
 COLLECTED_ENTRIES = 4_096
 FEW_RECORDS = 16
 """Up to this many records are collected one by one, as array operations have a higher fixed cost."""
 _PUT, _DELETE, _INCREMENT, _BAR = map(int, (RecordKind.PUT, RecordKind.DELETE, RecordKind.INCREMENT, RecordKind.BAR))
-_BATCH, _TAKE = int(RecordKind.BATCH), int(RecordKind.TAKE)
+_BATCH, _TAKE, _CLEAR = int(RecordKind.BATCH), int(RecordKind.TAKE), int(RecordKind.CLEAR)
 _KEYS_FIXED, _VALUES_FIXED = int(Flag.KEYS_FIXED), int(Flag.VALUES_FIXED)
 
 
@@ -128,6 +128,11 @@ class _Waiting:
         kind, layout, entries, lsn, *_, keys, values = record
         if kind == _BAR:
             self._note(header, 0, (BARRED,))
+            return
+        if kind == _CLEAR:
+            self.apply()
+            self._owned.overlay.clear(range_of_clear(record), lsn)
+            self._note(header, 0, (None,))
             return
         if kind == _TAKE:
             self._take_take(record, header)

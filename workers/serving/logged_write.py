@@ -19,7 +19,7 @@ from shardstore.workers.ranges.results import FAILED, Taken, WriteResult, ending
 from shardstore.workers.serving.reply import Asker
 
 WaitingAsker: TypeAlias = tuple[Asker, WriteResult]
-_PLAIN = frozenset((Op.PUT, Op.DELETE))
+_PLAIN = frozenset((Op.PUT, Op.DELETE, Op.DELETE_RANGE))
 _OF_CONDITION = frozenset((Op.COMPARE_AND_SET, Op.BATCH))
 _NO_COUNTER = Refusal(
     "the value is no counter, which is a whole number of 64 bits in decimal digits, or the sum would be beyond "
@@ -78,9 +78,20 @@ class LoggedWrite:
             return layer.delete(self.keys, self.payload_bytes, self.lsn)
         return layer.change(self.keys, self.values, self.deletes, self.payload_bytes, self.lsn)
 
+    def get(self, key: bytes) -> Stored | None:
+        """The value or tombstone that the write stores for a key; None if it has neither."""
+        return self.entries.get(key)
+
     def get_many(self, keys: Sequence[bytes]) -> list[Stored | None]:
         """What the write stores for each key; None where it stores nothing."""
         return list(map(self.entries.get, keys))
+
+    def apply(self) -> int:
+        """Apply it to the overlay. Returns by how many bytes that has grown."""
+        grown_bytes = self.owned.apply(self.keys, self.values, self.payload_bytes, self.lsn, self.deletes)
+        if self.emptied is not None:
+            self.owned.empty_ranges.note(self.emptied)
+        return grown_bytes
 
 
 def reply_to(asker: Asker, result: WriteResult, pressure: int) -> Send:

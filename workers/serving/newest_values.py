@@ -26,7 +26,7 @@ class NewestValues:
     def get(self, key: bytes) -> Stored | None:
         """The newest value or TOMBSTONE of one key; None if there is neither. Raises Corruption, StorageFailure."""
         for write in self.not_applied():
-            stored = write.entries.get(key)
+            stored = write.get(key)
             if stored is not None:
                 self._meet(write)
                 return stored

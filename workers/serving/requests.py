@@ -19,7 +19,7 @@ from shardstore.limits import (
 from shardstore.options import ScanMode
 from shardstore.wire import counters
 from shardstore.wire.columns import InvalidColumn, all_within, count_of_variable, decode, fixed_within
-from shardstore.wire.messages import OutcomeQuestion, ScanRequest, TakeRequest
+from shardstore.wire.messages import CountRequest, OutcomeQuestion, ScanRequest, TakeRequest
 from shardstore.wire.messages import decode as decode_message
 from shardstore.wire.wire_format import Flag, Header, MalformedMessage
 from shardstore.workers.wal.batch_values import stored_values
@@ -149,6 +149,27 @@ def take_request_of(frames: Sequence[bytes]) -> TakeRequest:
     if max(len(request.start), len(request.end)) > BOUND_BYTES_MAX:
         raise InvalidRequest(f"a bound of a take has at most {BOUND_BYTES_MAX} bytes")
     return request
+
+
+def count_request_of(frames: Sequence[bytes]) -> CountRequest:
+    """The request in a COUNT. Raises InvalidRequest."""
+    try:
+        return decode_message(CountRequest, frames[1])
+    except MalformedMessage as error:
+        raise InvalidRequest(str(error)) from None
+
+
+def range_within(start: bytes, end: bytes, key_range: KeyRange) -> KeyRange:
+    """The range of keys with these bounds, all of it in the range of the segment. Raises InvalidRequest."""
+    if max(len(start), len(end)) > BOUND_BYTES_MAX:
+        raise InvalidRequest(f"a bound of a range has at most {BOUND_BYTES_MAX} bytes")
+    try:
+        wanted = KeyRange(start, end)
+    except ValueError as error:
+        raise InvalidRequest(str(error)) from None
+    if wanted.intersection(key_range) != wanted:
+        raise InvalidRequest("the range lies outside the range of the segment")
+    return wanted
 
 
 def has_cursor(frames: Sequence[bytes]) -> bool:

@@ -11,9 +11,9 @@ The last page is the one that reaches the end of the range, or the limit of the 
 nothing. In `fail_fast` nothing is held at all: the cursor must equal the state of the range at each page, and once more
 at END_SCAN.
 
-Requests for pages take turns: one is served when no other request waits, then all others come first again. A page needs
-more turns if layers in memory are not in order yet; its view stays pinned meanwhile. If no request waits, pages are
-read ahead.
+Requests for pages, and counts (count_path.py), take turns: one is served when no other request waits, then all others
+come first again. A page needs more turns if layers in memory are not in order yet; its view stays pinned meanwhile. If
+no request waits, pages are read ahead.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ from shardstore.wire.wire_format import Flag, Op
 from shardstore.workers.load.meter import LoadMeter
 from shardstore.workers.ranges.owned_range import OwnedRange
 from shardstore.workers.ranges.range_view import PinnedView, RangeView
+from shardstore.workers.serving.count_path import CountPath
 from shardstore.workers.serving.open_scans import OpenScan, OpenScans
 from shardstore.workers.serving.reply import Asker
 from shardstore.workers.serving.requests import scan_request_of, wanted_of
@@ -44,7 +45,8 @@ SYNC_WAIT_NS = 2 * MILLISECOND_NS
 SORTED_A_TURN = 4_096
 """Keys of layers in memory that are sorted in one turn: two to three milliseconds."""
 _STATE = struct.Struct("<IQQ")
-_SCAN = int(Op.SCAN)
+_GO_ON = frozenset((Op.SCAN, Op.COUNT))
+_COUNT = int(Op.COUNT)
 _HELD = frozenset((ScanMode.SNAPSHOT.value, ScanMode.FULL_ISOLATION.value))
 
 
@@ -59,14 +61,24 @@ class _Begun(NamedTuple):
 
 
 class ScanPath:
-    """All scans of a worker. `turns` are the requests for pages, and TAKEs, that wait for their turn."""
+    """All scans and counts of a worker. `turns` are the requests, TAKEs too, that wait for their turn."""
 
     def __init__(self, writes: WritePath, open_scans: OpenScans, load: LoadMeter) -> None:
         self._load = load
         self.open = open_scans
         self.turns: deque[tuple[Asker, Sequence[bytes]]] = deque()
+        self.counts = CountPath()
         self._begun: dict[Asker, _Begun] = {}
         self._writes = writes
+
+    def wait_for_turn(self, asker: Asker, frames: Sequence[bytes]) -> None:
+        """Let a request wait for its turns. A COUNT that was sent again takes the place of the one before."""
+        if asker.header.op == _COUNT:
+            for place, (waiting, _) in enumerate(self.turns):
+                if waiting.header.op == _COUNT and _request_of(waiting) == _request_of(asker):
+                    self.turns[place] = asker, frames
+                    return
+        self.turns.append((asker, frames))
 
     def page(self, owned: OwnedRange, asker: Asker, frames: Sequence[bytes], now_ns: int) -> Send | None:
         """Reply to a SCAN with one page; None if it needs another turn, because layers are not in order yet.
@@ -111,9 +123,11 @@ class ScanPath:
             return []
         asker, frames = self.turns.popleft()
         effects = reply(asker, frames, now_ns)
-        if not effects and asker.header.op == _SCAN:  # a TAKE that needs another turn has queued itself
+        if not effects and asker.header.op in _GO_ON:  # a TAKE that needs another turn has queued itself
             self.turns.append((asker, frames))
-        elif begun := self._begun.pop(asker, None):
+            return effects
+        self.counts.forget(asker)
+        if begun := self._begun.pop(asker, None):
             begun.pinned.release()
         return effects
 
@@ -165,9 +179,13 @@ class ScanPath:
         client = asker.header.client
         if not client:
             raise InvalidRequest("a scan needs the client id that HELLO gives")
-        before = None if request.cursor else self.open.of_request(RequestId(client, asker.header.sequence))
+        before = None if request.cursor else self.open.of_request(_request_of(asker))
         cursor = before.cursor if before else request.cursor
         return self.open.of_cursor(owned, cursor, client, now_ns) if cursor else None
+
+
+def _request_of(asker: Asker) -> RequestId:
+    return RequestId(asker.header.client, asker.header.sequence)
 
 
 def _read(view: RangeView, owned: OwnedRange, request: ScanRequest, is_now: bool) -> EncodedPage:

@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from shardstore.errors import InvalidRequest
 from shardstore.key_range import KeyRange
 from shardstore.limits import KEY_BYTES_MAX, TAKEN_BYTES_MAX, VALUE_BYTES_MAX
+from shardstore.tables.key_ranges import NO_KEYS
 from shardstore.tables.scan_page import EncodedPage, key_after, scan_page
 from shardstore.tables.stretches import Ordered, before
 from shardstore.wire.columns import decode
@@ -25,6 +26,7 @@ from shardstore.workers.overlay.active_layer import ActiveLayer
 from shardstore.workers.ranges.owned_range import OwnedRange
 from shardstore.workers.ranges.range_view import RangeView
 from shardstore.workers.ranges.results import Taken
+from shardstore.workers.ranges.uncleared import uncleared
 from shardstore.workers.serving.conditions import Judge, KeyChanges
 from shardstore.workers.serving.logged_write import Ahead
 from shardstore.workers.serving.newest_values import NewestValues
@@ -84,7 +86,8 @@ def _nearest_of_all(newest: NewestValues, wanted: KeyRange, reverse: bool, found
     key = found.key
     behind = KeyRange(wanted.start, key_after(key)) if reverse else KeyRange(key, wanted.end)
     nearer = _nearest([ahead], before(behind, wanted, reverse), reverse) if behind != wanted else None
-    return nearer or _nearest([*newest.owned.view().layers, ahead], behind, reverse)
+    applied = [(layer, NO_KEYS) for layer in newest.owned.view().layers]
+    return nearer or _nearest(uncleared([*applied, (ahead, ahead.cleared)], behind), behind, reverse)
 
 
 def _ahead_of(newest: NewestValues) -> ActiveLayer | None:

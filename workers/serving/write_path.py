@@ -34,10 +34,17 @@ from shardstore.workers.ranges.results import BARRED, FAILED, WriteResult
 from shardstore.workers.serving.admission import MemoryLimits, admit
 from shardstore.workers.serving.conditions import Judge
 from shardstore.workers.serving.drain_rate import RETRY_UNMEASURED_NS, DrainRate
+from shardstore.workers.serving.logged_clear import LoggedClear
 from shardstore.workers.serving.logged_write import LoggedWrite, reply_to
 from shardstore.workers.serving.newest_values import NewestValues
 from shardstore.workers.serving.reply import Asker
-from shardstore.workers.serving.requests import keys_of, lone_key_of, question_of, values_of_request
+from shardstore.workers.serving.requests import (
+    keys_of,
+    lone_key_of,
+    question_of,
+    range_within,
+    values_of_request,
+)
 from shardstore.workers.wal.record_format import RecordKind
 from shardstore.workers.wal.writer import WalWriter
 
@@ -164,6 +171,20 @@ class WritePath:
         kind, keys, values, body, layout, deletes, result, emptied = change
         write = LoggedWrite(owned, keys, values, change.payload_bytes, [(asker, result)], deletes, emptied)
         return self._log(write, kind, layout, body, request, now_ns)
+
+    def clear(self, owned: OwnedRange, asker: Asker, frames: Sequence[bytes], now_ns: int) -> list[Effect]:
+        """Take a DELETE_RANGE. Raises InvalidRequest, Corruption, Busy, NotWritable: then nothing was logged."""
+        header = asker.header
+        key_range = range_within(frames[1], frames[2], owned.key_range)
+        owned.stored()
+        request = _request_of(header)
+        verdict = owned.dedup.judge(request, bool(header.flags & Flag.RETRY))
+        if verdict is not _NEW:
+            return self._reply_to_known(owned, request, verdict, asker)
+        if now_ns < owned.isolated_until_ns:
+            raise _isolated()
+        write = LoggedClear.of(owned, key_range, [(asker, None)])
+        return self._log(write, RecordKind.CLEAR, 0, (key_range.start, key_range.end), request, now_ns)
 
     def outcome(self, owned: OwnedRange, asker: Asker, frames: Sequence[bytes], now_ns: int) -> list[Effect]:
         """Take an OUTCOME. A request that was not applied is barred before the reply says so; barring is a write.
@@ -296,9 +317,7 @@ class WritePath:
         return self._sync()
 
     def _apply(self, logged: LoggedWrite) -> list[Effect]:
-        grown_bytes = logged.owned.apply(logged.keys, logged.values, logged.payload_bytes, logged.lsn, logged.deletes)
-        if logged.emptied is not None:
-            logged.owned.empty_ranges.note(logged.emptied)
+        grown_bytes = logged.apply()
         self.buffered_bytes += grown_bytes
         self._grown_bytes += grown_bytes
         pressure = self.limits.pressure(self.buffered_bytes + self.logged_bytes)

@@ -282,4 +282,4 @@ def _is_child(owned: OwnedRange, change: Change) -> bool:
 
 def _is_drained(parent: OwnedRange) -> bool:
     """Whether the manifest of a parent is its last one: its tables hold all that it ever accepted, and no job runs."""
-    return parent.role is FINAL and not len(parent.overlay) and parent.state is SegmentState.READY
+    return parent.role is FINAL and not parent.overlay and parent.state is SegmentState.READY

@@ -4,7 +4,7 @@ File header:
 
     offset  size  field
          0     8  magic            b"shardWAL"
-         8     4  version          3; files of version 2, without BATCH and TAKE, are read too
+         8     4  version          3; files of version 2, without BATCH, TAKE and CLEAR, are read too
         12     4  worker           number of the worker that owns the log
         16     8  log_id           random number of this log, see log_document.py
         24     8  lsn_first        LSN of the first record, also in the file's name
@@ -17,10 +17,10 @@ Record; its LSN is one more than that of the record before it in the file:
 
     offset  size  field
          0     4  magic            b"\\x9dRec"
-         4     1  kind             PUT 1, DELETE 2, INCREMENT 3, BAR 4, BATCH 5, TAKE 6
+         4     1  kind             PUT 1, DELETE 2, INCREMENT 3, BAR 4, BATCH 5, TAKE 6, CLEAR 7
          5     1  layout           the wire's KEYS_FIXED and VALUES_FIXED bits
          6     2  -                zero
-         8     4  entries          number of entries in the columns; 0 for BAR
+         8     4  entries          number of entries in the columns; 0 for BAR, CLEAR
         12     4  keys_bytes
         16     4  values_bytes     0 for DELETE and BAR
         20     8  lsn
@@ -36,7 +36,8 @@ Record; its LSN is one more than that of the record before it in the file:
 BATCH puts and deletes keys in one step: nil among its values deletes the key. Its conditions held, and are not logged.
 TAKE deletes a key; its value is what it had, which is the reply to a retry of the request.
 INCREMENT puts the new value of a counter, which is also the reply to a retry of the request. BAR changes no key: it
-says that the request with its id was not applied and never will be.
+says that the request with its id was not applied and never will be. CLEAR deletes all keys of a range: its start and
+its end, each empty for no bound, are in the place of the keys and the values.
 
 The seeds bind header and payload to the log, the LSN and each other: a record of another log, or bytes of another
 record, are never accepted. The header has a checksum of its own, so that a reader can skip a record without reading its
@@ -56,6 +57,7 @@ from shardstore.checksum import checksum
 from shardstore.errors import Corruption
 from shardstore.files.documents import of_another_version
 from shardstore.identifiers import Buffer, RequestId
+from shardstore.key_range import KeyRange
 from shardstore.limits import REQUEST_BYTES_MAX
 
 FILE_MAGIC = b"shardWAL"
@@ -108,6 +110,7 @@ class RecordKind(IntEnum):
     BAR = 4
     BATCH = 5
     TAKE = 6
+    CLEAR = 7
 
 
 KINDS = frozenset(RecordKind)
@@ -253,6 +256,14 @@ def log_record_at(data: memoryview, offset: int, log_id: int) -> Record:
     if checksum(values, checksum(keys, seed)) != expected:
         raise DamagedRecord("checksum of the payload does not match")
     return _new_record((kind, layout, entries, *names, keys, values))
+
+
+def range_of_clear(record: Record) -> KeyRange:
+    """The keys that a CLEAR deletes. Raises Corruption."""
+    try:
+        return KeyRange(bytes(record.keys), bytes(record.values))
+    except ValueError as error:
+        raise Corruption(f"log record {record.lsn}", 0, f"passes its checksum but clears no range: {error}") from None
 
 
 def _verify_head(data: memoryview, offset: int, log_id: int, magic: bytes, expected: int) -> int:

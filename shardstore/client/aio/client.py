@@ -7,6 +7,7 @@ from typing import Any, Literal, TypeVar, overload
 
 from shardstore.client.aio.admin import AsyncAdmin
 from shardstore.client.aio.atomic import AsyncAtomicMethods
+from shardstore.client.aio.of_ranges import AsyncOfRanges
 from shardstore.client.aio.scan import AsyncScanIterator
 from shardstore.client.aio.spaces import AsyncSpaces
 from shardstore.client.calls import operations, outcome_token
@@ -22,7 +23,7 @@ from shardstore.wire.wire_format import Op
 Default = TypeVar("Default")
 
 
-class AsyncClient(AsyncAtomicMethods, AsyncSpaces):
+class AsyncClient(AsyncAtomicMethods, AsyncOfRanges, AsyncSpaces):
     """A client for the event loop in which it was made, by `connect_async`. Its methods are those of Client.
 
     Cancelling a write does not undo it. A write that was sent goes on until its reply comes or its `timeout` is over,

@@ -9,6 +9,7 @@ from typing import Any, Literal, TypeVar, overload
 
 from shardstore.client.blocking.admin import Admin
 from shardstore.client.blocking.atomic import AtomicMethods
+from shardstore.client.blocking.of_ranges import OfRanges
 from shardstore.client.blocking.scan import ScanIterator
 from shardstore.client.blocking.spaces import Spaces
 from shardstore.client.calls import operations, outcome_token
@@ -23,7 +24,7 @@ from shardstore.wire.wire_format import Op
 Default = TypeVar("Default")
 
 
-class Client(AtomicMethods, Spaces):
+class Client(AtomicMethods, OfRanges, Spaces):
     """A client for any number of threads, made by `connect`. It has no thread of its own.
 
     Keys are bytes of 1 byte to 4 KiB, values bytes of 0 bytes to 8 MiB. A bytearray or memoryview is copied.

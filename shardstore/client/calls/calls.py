@@ -8,6 +8,8 @@ Take            TAKE: the first or last entry within bounds, range after range
 ScanPage        the next page of a scan
 EndScan         the end of a scan in a range
 Maintain        FLUSH, COMPACT
+DeleteRange     DELETE_RANGE
+Count           COUNT
 GetStats        statistics of the router and of every worker
 Administer      an action of an operator
 """
@@ -21,6 +23,7 @@ from typing import Any, NamedTuple, Protocol
 from shardstore.client.calls.arguments import Items
 from shardstore.client.calls.batch_pieces import Positions
 from shardstore.client.calls.some_read import SomeRead
+from shardstore.estimate import Estimate
 from shardstore.key_range import EVERYTHING, KeyRange
 from shardstore.lazy_numpy import np
 from shardstore.options import ScanMode
@@ -255,6 +258,44 @@ class Maintain(Call):
 
 
 @dataclass(slots=True, eq=False)
+class DeleteRange(Call):
+    """The deletion of all keys in [start, end); empty bounds are open. It has a part in each segment with such keys.
+
+    `parts` and `applied`: as those of a Many.
+    """
+
+    start: bytes
+    end: bytes
+    op: Op = Op.DELETE_RANGE
+    parts: int = field(default=1, init=False)
+    applied: list[tuple[int, int]] = field(default_factory=list, init=False)
+
+    def add_parts(self, more: int) -> None:
+        """Count this many more parts. Before it is cut, a call is one part."""
+        self.missing += more
+        self.parts += more
+
+    def settled_with(self, last: Any) -> None:
+        """None: nothing is known of the keys that were there."""
+        return
+
+
+@dataclass(slots=True, eq=False)
+class Count(Call):
+    """Settles with the Estimate of all keys in [start, end), exact unless `estimates`; empty bounds are open."""
+
+    start: bytes
+    end: bytes
+    estimates: bool
+    op: Op = Op.COUNT
+    found: Estimate = field(default=Estimate(0, 0, 0), init=False)
+
+    def settled_with(self, last: Any) -> Estimate:
+        """The sum over all segments."""
+        return self.found
+
+
+@dataclass(slots=True, eq=False)
 class GetStats(Call):
     """Settles with the statistics of the router and of each worker; {"unavailable": why} for one that gave none."""
 
@@ -281,4 +322,4 @@ def is_write(call: Call) -> bool:
     """Whether the call changes the store."""
     if isinstance(call, Administer):
         return not call.request.dry_run and call.request.action != Action.RANGES
-    return isinstance(call, Single | Many | AtomicBatch | Take) and call.op in WRITES
+    return isinstance(call, Single | Many | AtomicBatch | Take | DeleteRange) and call.op in WRITES

@@ -25,10 +25,11 @@ from shardstore.client.calls.arguments import (
     checked_value,
     checked_values,
 )
-from shardstore.client.calls.calls import Maintain, Many, Single, Take
+from shardstore.client.calls.calls import Count, DeleteRange, Maintain, Many, Single, Take
 from shardstore.client.calls.outcome_token import OutcomeToken
 from shardstore.errors import InvalidRequest
-from shardstore.limits import MIB, REQUEST_BYTES_MAX, REQUEST_ENTRIES_MAX, VALUE_BYTES_MAX
+from shardstore.key_range import KeyRange, range_of_prefix
+from shardstore.limits import KEY_BYTES_MAX, MIB, REQUEST_BYTES_MAX, REQUEST_ENTRIES_MAX, VALUE_BYTES_MAX
 from shardstore.wire import counters
 from shardstore.wire.columns import encode_variable
 from shardstore.wire.messages import encode
@@ -141,6 +142,29 @@ def maintain(op: Op, start: Any, end: Any, wait: bool, timeout: float | None) ->
     if last is None or (last and first >= last):
         raise InvalidRequest(f"no key lies between start {first!r:.60} and end {end!r:.60}")
     return Maintain(checked_timeout_ns(timeout), op, first, last, 0 if checked_flag("wait", wait) else Flag.NO_WAIT)
+
+
+def delete_range(start: Any, end: Any, prefix: Any, timeout: float | None) -> DeleteRange | None:
+    """Remove all keys from `start` to `end` that begin with `prefix`; None if there can be none."""
+    timeout_ns, wanted = checked_timeout_ns(timeout), checked_bounds(start, end, prefix)
+    first = wanted.start if wanted else b""
+    if len(first) > KEY_BYTES_MAX:  # the first key that can be there: an outcome token names it
+        first = range_of_prefix(first[:KEY_BYTES_MAX]).end
+        wanted = wanted and (KeyRange(first).intersection(wanted) if first else None)
+    return DeleteRange(timeout_ns, wanted.start, wanted.end) if wanted else None
+
+
+def delete_prefix(prefix: Any, timeout: float | None) -> DeleteRange | None:
+    """Remove all keys that begin with a prefix; None if there can be none."""
+    if prefix is None:
+        raise InvalidRequest("prefix is bytes; an empty one is that of all keys")
+    return delete_range(None, None, prefix, timeout)
+
+
+def count(start: Any, end: Any, prefix: Any, estimates: bool, timeout: float | None) -> Count | None:
+    """Count the keys from `start` to `end` that begin with `prefix`; None if there can be none."""
+    timeout_ns, wanted = checked_timeout_ns(timeout), checked_bounds(start, end, prefix)
+    return Count(timeout_ns, wanted.start, wanted.end, estimates) if wanted else None
 
 
 def put_many(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from shardstore.client.calls.calls import Call, EndScan, GetStats, Many, ScanPage, Take
+from shardstore.client.calls.calls import Call, Count, DeleteRange, EndScan, GetStats, Many, ScanPage, Take
 from shardstore.client.session.effects import NewCalls
 from shardstore.client.session.lanes import Request
 from shardstore.client.session.requests_of_calls import request_for_rest
@@ -37,7 +37,9 @@ class Collector:
             return
         if type(call) is GetStats:
             call.results[request.route.worker if request.route else ROUTER] = content
-        elif type(call) is Many and request.op in WRITES:
+        elif type(call) is Count:
+            call.found = call.found.plus(content)
+        elif isinstance(call, Many | DeleteRange) and request.op in WRITES:
             call.applied.append((request.sequence, request.lane.segment))
         elif type(call) is Many:
             self._take_values(call, request, content)

@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from shardstore.client.calls.calls import Administer, AtomicBatch, Call, GetStats, Many, Single, Take, is_write
+from shardstore.client.calls.calls import (
+    Administer,
+    AtomicBatch,
+    Call,
+    DeleteRange,
+    GetStats,
+    Many,
+    Single,
+    Take,
+    is_write,
+)
 from shardstore.client.calls.outcome_token import UNKNOWABLE, OutcomeToken, PartInDoubt, from_bytes
 from shardstore.client.session.lane_map import LaneMap
 from shardstore.client.session.lanes import Request
@@ -14,6 +24,7 @@ from shardstore.client.session.writer_pace import PRESSURE_MAX
 from shardstore.errors import Busy, InvalidRequest, OutcomeUnknown, ShardstoreError, Unavailable
 from shardstore.wire.link_names import ROUTER
 
+LOWEST_KEY = b"\0"
 _MAY_BE_APPLIED = "the write, or a part of it, may have been applied"
 _MAY_GO_ON = "the change may go on, or be done"
 
@@ -25,7 +36,8 @@ def error_of(call: Call, error: Exception, client: int, requests: Sequence[Reque
     """
     if not is_write(call) or not isinstance(error, Busy | Unavailable | InvalidRequest | OutcomeUnknown):
         return error
-    if not (type(call) is Many and call.applied) and not any(request.unanswered for request in requests):
+    is_partly_applied = isinstance(call, Many | DeleteRange) and bool(call.applied)
+    if not is_partly_applied and not any(request.unanswered for request in requests):
         return error
     what = _MAY_GO_ON if type(call) is Administer else _MAY_BE_APPLIED
     return _unknown_outcome(what, error, token_of(call, client, requests))
@@ -47,11 +59,10 @@ def error_when_interrupted(call: Call, what: str, client: int, requests: Sequenc
 
 def token_of(call: Call, client: int, requests: Iterable[Request]) -> OutcomeToken:
     """The token of a write of this client. `requests`: its requests that were sent and are not DONE."""
-    if isinstance(call, Many):
+    if isinstance(call, Many | DeleteRange):
         applied = set(call.applied)
-        keys = call.keys.items
         parts = [
-            _part_of(request, client, keys[0 if request.positions is None else request.positions[0]])
+            _part_of(request, client, _key_in(request, call))
             for request in requests
             if (request.sequence, request.lane.segment) not in applied
         ]
@@ -63,6 +74,13 @@ def token_of(call: Call, client: int, requests: Iterable[Request]) -> OutcomeTok
         return UNKNOWABLE
     parts = [_part_of(request, client, call.key) for request in requests]
     return OutcomeToken(parts, 0, 1 - len(parts))
+
+
+def _key_in(request: Request, call: Many | DeleteRange) -> bytes:
+    """A key of one part of a write."""
+    if isinstance(call, DeleteRange):
+        return request.body[0] or LOWEST_KEY
+    return call.keys.items[0 if request.positions is None else request.positions[0]]
 
 
 def _part_of(request: Request, client: int, key: bytes) -> PartInDoubt:

@@ -10,14 +10,15 @@ from shardstore.client.calls.pages import page_of
 from shardstore.client.session.lanes import Lane, Request
 from shardstore.client.session.refusals import RefusedReply
 from shardstore.errors import Place
+from shardstore.estimate import Estimate
 from shardstore.limits import KEY_BYTES_MAX, MILLISECOND_NS, VALUE_BYTES_MAX
 from shardstore.outcome import Ending
 from shardstore.wire import columns, counters
 from shardstore.wire.admin_messages import AdminReply
-from shardstore.wire.messages import OutcomeReply, Refusal, Statistics, decode
+from shardstore.wire.messages import CountReply, OutcomeReply, Refusal, Statistics, decode
 from shardstore.wire.wire_format import CONDITIONAL, Flag, Header, MalformedMessage, Op, Status
 
-WITH_CONTENT: frozenset[int] = CONDITIONAL | {Op.BATCH, Op.TAKE, Op.OUTCOME, Op.SCAN, Op.STATS, Op.ADMIN}
+WITH_CONTENT: frozenset[int] = CONDITIONAL | {Op.BATCH, Op.TAKE, Op.OUTCOME, Op.SCAN, Op.COUNT, Op.STATS, Op.ADMIN}
 """Operations besides GET whose reply has content."""
 _VALUES_FIXED = int(Flag.VALUES_FIXED)
 
@@ -41,6 +42,9 @@ def content_of(request: Request, header: Header, frames: Sequence[bytes]) -> Any
             return decode(Statistics, frames[1]).figures
         case Op.ADMIN:
             return decode(AdminReply, frames[1])
+        case Op.COUNT:
+            counted = decode(CountReply, frames[1])
+            return Estimate(counted.entries, counted.bytes, counted.error)
         case Op.COMPARE_AND_SET | Op.BATCH:
             return bool(header.entries)
         case Op.TAKE:

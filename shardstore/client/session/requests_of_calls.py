@@ -11,6 +11,8 @@ from shardstore.client.calls.calls import (
     Administer,
     AtomicBatch,
     Call,
+    Count,
+    DeleteRange,
     EndScan,
     GetStats,
     Maintain,
@@ -25,7 +27,7 @@ from shardstore.errors import InvalidRequest
 from shardstore.key_range import KeyRange
 from shardstore.limits import KEY_BYTES_MAX, KEY_BYTES_MIN, VALUE_BYTES_MAX
 from shardstore.wire import columns
-from shardstore.wire.messages import ScanRequest, TakeRequest, encode
+from shardstore.wire.messages import CountRequest, ScanRequest, TakeRequest, encode
 from shardstore.wire.wire_format import Flag, Op
 
 
@@ -49,6 +51,8 @@ def requests_for(call: Call, lane_map: LaneMap) -> list[Request]:
             return [_of_page(call.latest, lane_map, Op.END_SCAN, call)]
         case Maintain():
             return _of_barrier(call, KeyRange(call.start, call.end), lane_map)
+        case DeleteRange() | Count():
+            return _of_range(call, KeyRange(call.start, call.end), lane_map)
         case GetStats():
             lanes = [lane_map.router_lane, *lane_map.lane_of_each_worker().values()]
             return [Request(lane, Op.STATS, [call]) for lane in lanes]
@@ -76,6 +80,11 @@ def requests_instead_of(request: Request, lane_map: LaneMap) -> list[Request]:
         case Maintain():
             wanted = lane.key_range.intersection(KeyRange(call.start, call.end))
             return _of_barrier(call, wanted, lane_map) if wanted else []
+        case DeleteRange():
+            return _of_range(call, KeyRange(*request.body), lane_map)
+        case Count():
+            wanted = lane.key_range.intersection(KeyRange(call.start, call.end))
+            return _of_range(call, wanted, lane_map) if wanted else []
         case GetStats():
             same_worker = lane_map.lane_of_each_worker().get(lane.route.worker) if lane.route else None
             return [replace(request, lane=same_worker)] if same_worker else []
@@ -160,6 +169,20 @@ def _of_barrier(call: Maintain, wanted: KeyRange, lane_map: LaneMap) -> list[Req
     lanes = [lane for lane in lane_map.lanes_over(wanted) if lane.segment not in call.asked]
     call.asked.update(lane.segment for lane in lanes)
     return [Request(lane, call.op, [call], flags=call.flags) for lane in lanes]
+
+
+def _of_range(call: DeleteRange | Count, wanted: KeyRange, lane_map: LaneMap) -> list[Request]:
+    """A request to each segment with keys of the wanted range, for these keys."""
+    requests = []
+    for lane in lane_map.lanes_over(wanted):
+        piece = lane.key_range.intersection(wanted)
+        assert piece is not None, "a lane has none of the keys that it was chosen for"
+        if type(call) is Count:
+            body: tuple[bytes, ...] = (encode(CountRequest(piece.start, piece.end, call.estimates)),)
+        else:
+            body = piece.start, piece.end
+        requests.append(Request(lane, call.op, [call], body))
+    return requests
 
 
 def _of_page(page: ScanPage, lane_map: LaneMap, op: Op, call: ScanPage | EndScan) -> Request:

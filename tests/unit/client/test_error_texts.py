@@ -88,6 +88,7 @@ CALLS: list[tuple[str, Callable[[Client], Any]]] = [
         "InvalidRequest: a scan that resumes has the bounds, direction, limit and mode of its token",
         lambda db: db.scan(b"a", resume=db.scan().resume_token),
     ),
+    ("InvalidRequest: prefix is bytes; an empty one is that of all keys", lambda db: db.delete_prefix(None)),
     ("InvalidRequest: no key lies between start b'b' and end b'a'", lambda db: db.flush(b"b", b"a")),
     ("InvalidRequest: wait is True or False, not 0", lambda db: db.compact(wait=0)),
     ("InvalidRequest: what is asked for its outcome is the token of an OutcomeUnknown", lambda db: db.outcome(b"")),

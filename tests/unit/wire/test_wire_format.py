@@ -76,6 +76,8 @@ def test_numbers_on_the_wire_are_frozen() -> None:
         "LOAD": 22,
         "BATCH": 23,
         "TAKE": 24,
+        "DELETE_RANGE": 25,
+        "COUNT": 26,
     }
     assert [status.name for status in Status] == [
         *("NONE", "OK", "BUSY", "STALE_ROUTE", "CLOSED", "INVALID", "FAILED", "UNAVAILABLE", "UNKNOWN", "TOO_OLD"),

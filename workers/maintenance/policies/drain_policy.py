@@ -7,7 +7,8 @@ not every single write costs a drain.
 
 Clients read files themselves (wire/board_format.py), but must ask the worker for what is in memory. So a layer is
 sealed as well if it is read much more than written: its drain saves these requests. The price is a small table at most
-once in REST_LOOK_NS, and its compaction.
+once in REST_LOOK_NS, and its compaction. A layer that clears ranges of keys is sealed too: until its drain, clients
+must ask for every key of the range.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ class MemoryLayerSizes(NamedTuple):
     lsn_first      LSN of the oldest write for which no drain is due; 0 if there is none
     rested_ns      time since the latest write to the range
     reads, writes  since the look before: requests of clients that read all else from files, and writes to the range
+    cleared        ranges of keys that layers clear for which no drain is due
     """
 
     segment: int
@@ -45,6 +47,7 @@ class MemoryLayerSizes(NamedTuple):
     rested_ns: int = 0
     reads: int = 0
     writes: int = 0
+    cleared: int = 0
 
 
 def layers_to_seal(
@@ -77,3 +80,8 @@ def layers_read_much(layers: Sequence[MemoryLayerSizes]) -> list[int]:
         for layer in layers
         if layer.lsn_first and layer.reads >= max(READS_MIN, READS_PER_WRITE * layer.writes)
     ]
+
+
+def layers_with_clears(layers: Sequence[MemoryLayerSizes]) -> list[int]:
+    """The segments whose active layer should be sealed, because range deletions are in memory."""
+    return [layer.segment for layer in layers if layer.cleared]

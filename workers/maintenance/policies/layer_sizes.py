@@ -29,4 +29,5 @@ def memory_layer_sizes(owned: OwnedRange, rested_ns: int = 0, reads: int = 0, wr
     overlay = owned.overlay
     active_bytes = overlay.size_bytes - overlay.due_bytes
     due_bytes, lsn_first = owned.draining_bytes, overlay.lsn_first_kept
-    return MemoryLayerSizes(owned.segment_id, active_bytes, due_bytes, lsn_first, rested_ns, reads, writes)
+    cleared = overlay.cleared_ranges_kept
+    return MemoryLayerSizes(owned.segment_id, active_bytes, due_bytes, lsn_first, rested_ns, reads, writes, cleared)

@@ -414,3 +414,18 @@ def test_what_is_broken_is_found(board: Board, what: str) -> None:
     BREAKS[what](board)
     with pytest.raises(AssertionError, match=what):
         board.slot.check_invariants()
+
+
+def test_a_range_deletion_lets_clients_ask_for_every_key_until_its_drain(board: Board) -> None:
+    board.slot.note([b"a"])
+    assert not board.shows(b"deleted")
+    assert changes(board, board.slot.note_clear) == 2
+    assert board.shows(b"deleted")
+    assert board.left == FILTERS
+    assert changes(board, board.slot.note_clear) == 0
+    board.slot.seal()
+    assert board.shows(b"deleted")
+    board.slot.drop(has_active=False, has_runs=False)
+    assert not board.shows(b"deleted")
+    board.slot.close()
+    assert changes(board, board.slot.note_clear) == 0

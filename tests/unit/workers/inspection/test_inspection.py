@@ -12,6 +12,7 @@ import pytest
 from shardstore.cluster import store
 from shardstore.files import documents
 from shardstore.files.board_place import MAGIC, PLACE_BYTES
+from shardstore.identifiers import ClientId, Epoch, RequestId, SegmentId
 from shardstore.key_range import KeyRange
 from shardstore.router import route_table
 from shardstore.segment_options import Compression, SegmentOptions
@@ -25,7 +26,7 @@ from shardstore.workers.inspection.inspect import inspect
 from shardstore.workers.segment.manifest_writer import publish_manifest
 from shardstore.workers.segment.table_writer import write_table
 from shardstore.workers.wal.log_document import LogDocument, publish_log_document
-from shardstore.workers.wal.record_format import FILE_HEADER_BYTES
+from shardstore.workers.wal.record_format import FILE_HEADER_BYTES, RecordKind
 from tests.unit.faulty_filesystem import FaultyFilesystem
 from tests.unit.table_samples import IDENTITY, empty_filesystem, sample, with_deletions
 from tests.unit.wal_driver import LOG_ID, STORE, WORKER, append_many, fresh_writer, path_of, sync
@@ -292,3 +293,11 @@ def test_the_place_of_a_board(length: int) -> None:
     findings = inspect(filesystem, COPY, ENTRIES_MAX)
     assert findings.facts == {"incarnation": 3, "board": b"/run/board-0"}
     assert [damage.offset for damage in findings.damage] == [length][: length < PLACE_BYTES]
+
+
+def test_a_range_deletion_in_a_log_shows_its_bounds() -> None:
+    filesystem = FaultyFilesystem()
+    writer = fresh_writer(filesystem, 1 << 20)
+    writer.append(RecordKind.CLEAR, 0, 0, SegmentId(1), Epoch(2), RequestId(ClientId(3), 4), b"from", b"to")
+    [record] = inspect(filesystem, path_of(1), ENTRIES_MAX).facts["records"]
+    assert (record["kind"], record["start"], record["end"]) == ("CLEAR", b"from", b"to")

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from shardstore.errors import Corruption
 from shardstore.identifiers import TOMBSTONE, RequestId
-from shardstore.key_range import EVERYTHING
+from shardstore.key_range import EVERYTHING, KeyRange
 from shardstore.wire.columns import encode, encode_variable
 from shardstore.wire.wire_format import Flag
 from shardstore.workers.overlay.active_layer import ActiveLayer
@@ -32,7 +32,10 @@ CHECKPOINTS = {1: 0, 2: 10, 3: 0}
 
 
 class Write(NamedTuple):
-    """The content of a record. A DELETE has no values, a BAR neither keys nor values; None in a BATCH deletes."""
+    """The content of a record. A DELETE has no values, a BAR neither keys nor values; None in a BATCH deletes.
+
+    A CLEAR has the bounds of a range.
+    """
 
     kind: RecordKind
     segment: int
@@ -50,14 +53,18 @@ def writes(draw: st.DrawFn) -> Write:
             + [RecordKind.DELETE] * 3
             + [RecordKind.INCREMENT, RecordKind.BAR, RecordKind.BATCH]
             + [RecordKind.TAKE] * 2
+            + [RecordKind.CLEAR] * 2
         )
     )
-    most = {RecordKind.INCREMENT: 1, RecordKind.TAKE: 1, RecordKind.BAR: 0}.get(kind, 3)
+    most = {RecordKind.INCREMENT: 1, RecordKind.TAKE: 1, RecordKind.BAR: 0, RecordKind.CLEAR: 0}.get(kind, 3)
     count = draw(st.sampled_from([0, 1, 1, 1, 1, 2, 3])) if most > 1 else most
     keys = [b"key-%d" % draw(st.integers(0, 20)) for _ in range(max(count, min(1, most)))]
     values = [] if kind in (RecordKind.DELETE, RecordKind.BAR) else [b"%d" % draw(st.integers(0, 200)) for _ in keys]
     if kind == RecordKind.BATCH:
         values = [None if draw(st.booleans()) else value for value in values]
+    if kind == RecordKind.CLEAR:
+        start = draw(st.integers(0, 20))
+        keys, values = [b"key-%d" % start], [b"key-%d" % start + b"0" * draw(st.integers(1, 3))]
     segment = draw(st.sampled_from([*SEGMENTS, *SEGMENTS, *SEGMENTS, DAMAGED, GONE]))
     variable = kind != RecordKind.TAKE and draw(st.booleans())
     return Write(kind, segment, draw(st.integers(1, 3)), keys, values, variable)
@@ -65,6 +72,8 @@ def writes(draw: st.DrawFn) -> Write:
 
 def columns_of(write: Write) -> tuple[int, bytes, bytes]:
     """Layout, keys and values of the record."""
+    if write.kind == RecordKind.CLEAR:
+        return 0, write.keys[0], write.values[0]
     layout, frames = 0, []
     for items, flag in ((write.keys, Flag.KEYS_FIXED), (write.values, Flag.VALUES_FIXED)):
         if items and write.variable:
@@ -85,7 +94,7 @@ def log_of(written: Sequence[Write], run_bytes: int = 600) -> list[RecordRun]:
         layout, keys, values = columns_of(write)
         sequences[write.client] += 1 + lsn % 2
         request = RequestId(write.client, sequences[write.client])
-        entries = len(write.keys)
+        entries = len(write.keys) if write.kind != RecordKind.CLEAR else 0
         content += encode_record_header(
             LOG_ID, write.kind, layout, entries, lsn, 0, write.segment, 1, request, keys, values
         )
@@ -117,6 +126,11 @@ class OneByOne:
         self._values: list[Any] = []
 
     def take(self, write: Write, lsn: int, request: RequestId) -> None:
+        if write.kind == RecordKind.CLEAR:
+            self.apply()
+            self.layer.clear(KeyRange(write.keys[0], write.values[0]), lsn)
+            self.window.note_again(request, lsn, None)
+            return
         deletes = write.kind in (RecordKind.DELETE, RecordKind.TAKE)
         if write.kind != RecordKind.BAR and (
             deletes is not self._deletes or len(self._keys) >= self._collected_entries
@@ -151,6 +165,7 @@ def state_of(layer: ActiveLayer, window: DedupWindow) -> dict[str, Any]:
         "lsn_first": layer.lsn_first,
         "size_bytes": layer.size_bytes,
         "deletes": layer.deletes,
+        "cleared": layer.cleared,
         "sample": (layer.key_sample.keys, layer.key_sample.step_bytes),
         "window": window.to_document(0),
         "window_bytes": window.size_bytes,
