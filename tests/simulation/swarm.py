@@ -63,6 +63,9 @@ OPERATIONS = (
     *("put_if_absent", "compare_and_set", "increment", "read_counter"),
 )
 
+WITH_BATCHES = ((11, 5), (13, 11))
+"""Divisors and rests of the seeds with batches and takes, a sixth of all. The others are as they were before."""
+
 POLICY_TIMES = (
     (shardstore.router.balancer, "LEAVING_LOOK_NS"),
     (shardstore.router.policies.loads, "SETTLED_NS"),
@@ -160,8 +163,9 @@ class Swarm:
 def draw(seed: int) -> Swarm:
     """Draw the options of a seed."""
     swarm = with_whole_ranges(focused(_drawn(seed), stream(seed, "focus")), stream(seed, "whole ranges"))
-    if (atomic := stream(seed, "atomic")).random() < 0.3:
-        swarm = replace(swarm, weights={**swarm.weights, "batch": 4, "take": atomic.choice((0, 1, 3))})
+    if any(seed % divisor == rest for divisor, rest in WITH_BATCHES):
+        take = stream(seed, "takes").choice((0, 1, 3))
+        swarm = replace(swarm, weights={**swarm.weights, "batch": 4, "take": take})
     memory = replace(swarm.memory, scans_max=swarm.scans_open_max)
     rng = stream(seed, "windows")
     if rng.random() < 0.5:  # in the others only the memory of the store limits a window
