@@ -480,7 +480,7 @@ MISTAKES: dict[str, Mistake] = {
     "takes twice for a take that is retried": Mistake(
         (Patch(DedupWindow, "judge", _take_again), Patch(DedupWindow, "note", _note_what_is_newer)),
         needs=("takes",),
-        first_seed=73,
+        first_seed=2702,
     ),
     "does not sync names of log files": Mistake(
         (Patch(servers, "SimFilesystem", ForgetsLogDirectories),), first_seed=3
