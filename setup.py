@@ -13,14 +13,14 @@ with open("pyproject.toml", "rb") as file:
 
 
 def compiled() -> dict[str, Any]:
-    """The extension modules, and what their build needs: mypyc, and the packages whose types it looks up."""
-    needed = ["mypy[mypyc]>=2.4", "types-psutil>=5.9.5", *PYPROJECT["project"]["dependencies"]]
+    """The extension modules; or what their build needs: mypyc, and the packages whose types it looks up."""
     try:
         from mypyc.build import mypycify  # noqa: PLC0415
     except ModuleNotFoundError:  # pip asks first what the build needs
-        return {"setup_requires": needed}
+        types = ["types-psutil>=5.9.5", *PYPROJECT["project"]["dependencies"]]
+        return {"setup_requires": ["mypy[mypyc]>=2.4", *types]}
     files = [f"{module.replace('.', '/')}.py" for module in PYPROJECT["tool"]["shardstore"]["compiled"]]
-    return {"setup_requires": needed, "ext_modules": mypycify(files, opt_level="2", debug_level="0")}
+    return {"ext_modules": mypycify(files, opt_level="2", debug_level="0")}
 
 
 setup(**(compiled() if os.environ.get("SHARDSTORE_COMPILE") == "1" else {}))
