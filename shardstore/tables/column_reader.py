@@ -9,12 +9,11 @@ from typing import Any, Protocol
 
 import msgpack
 import numpy as np
-import numpy.typing as npt
 
 from shardstore.identifiers import TOMBSTONE, Buffer, Stored
 from shardstore.tables.blocks import Blocks
-from shardstore.tables.column_items import NIL_BYTES, bin_head_bytes, bin_head_bytes_of
-from shardstore.tables.table_format import OFFSET_BYTES, Integers
+from shardstore.tables.column_items import NIL_BYTES, bin_head_bytes, bin_head_bytes_of, windows
+from shardstore.tables.table_format import OFFSET_BYTES, FixedItems, Integers, Values
 from shardstore.wire.columns import positions_of
 
 _PACKER = msgpack.Packer()
@@ -30,7 +29,7 @@ class ColumnReader(Protocol):
     stride: int
     """Length of each item; 0 if the items have any length."""
 
-    def pick(self, blocks: Integers, places: Integers) -> list[Stored]:
+    def pick(self, blocks: Integers, places: Integers) -> Values:
         """Return the items at these places of these blocks. The blocks must be loaded."""
 
     def item(self, begin: int, block: int, place: int) -> Stored:
@@ -55,10 +54,10 @@ class FixedColumnReader:
         self._item_at = struct.Struct(f"{stride}s").unpack_from
         self._windows = windows(blocks.data, np.dtype(f"V{stride}"))
 
-    def pick(self, blocks: Integers, places: Integers) -> list[Stored]:
+    def pick(self, blocks: Integers, places: Integers) -> Values:
         """Return the items at these places of these blocks."""
         at = self._blocks.begins[blocks] + self._begins[blocks] + places * self.stride
-        items: list[Stored] = self._windows[at].tolist()
+        items: FixedItems = self._windows[at]
         return items
 
     def item(self, begin: int, block: int, place: int) -> Stored:
@@ -120,11 +119,6 @@ class VariableColumnReader:
     def items(self, content: memoryview, block: int, first: int, last: int) -> list[Stored]:
         """Return the items first to last (excluded) of a block."""
         return decode_variable(self.stretch(content, block, first, last), last - first)
-
-
-def windows(data: memoryview, kind: np.dtype[Any]) -> npt.NDArray[Any]:
-    """Return a view of the data that has, at every byte offset, the item of this type that begins there."""
-    return np.ndarray((max(0, len(data) - kind.itemsize + 1),), kind, data, strides=(1,))
 
 
 def array_head(count: int) -> bytes:

@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from shardstore.identifiers import Buffer
+from shardstore.tables.column_items import windows
 from shardstore.tables.digests import Digests
 from shardstore.tables.table_format import Integers
 
@@ -54,17 +55,16 @@ class HashIndex:
         self._numbers: EntryNumbers = np.frombuffer(data[numbers_at:], dtype="<u4")
         self._start_items, self._tag_items = _items(self._starts, "I"), _items(self._tags, "H")
         self._number_items = _items(self._numbers, "I")
-        self._rows = np.lib.stride_tricks.as_strided(self._tags, (entries + 1, self._widest), (2, 2), writeable=False)
+        self._last = entries - 1
+        self._rows = windows(memoryview(data)[tags_at:numbers_at], np.dtype(f"V{2 * self._widest}"))[::2]
 
     def candidates(self, digests: Digests) -> tuple[Integers, Integers]:
         """Return pairs: the place of a digest, and the number of an entry that may have it. Few are false positives."""
         slots = self._starts[digests[:, 0] >> np.uint64(self._shift)]
         tags = (digests[:, 1] >> np.uint64(_TAG_SHIFT)).astype(np.uint16)
-        asked, place = np.divmod(np.flatnonzero(self._rows[slots] == tags[:, None]), self._widest)
-        found = slots[asked] + place
-        if len(found) and int(found.max()) >= len(self._numbers):
-            asked, found = asked[found < len(self._numbers)], found[found < len(self._numbers)]
-        return asked, self._numbers[found].astype(np.int64)
+        rows = self._rows[slots].view("<u2").reshape(-1, self._widest)
+        asked, place = np.divmod((rows == tags[:, None]).ravel().nonzero()[0], self._widest)
+        return asked, self._numbers[np.minimum(slots[asked] + place, self._last)].astype(np.int64)
 
     def candidates_of_one(self, digest: tuple[int, int]) -> list[int]:
         """Return the candidate entry numbers of one key. Avoids the fixed cost of array operations."""

@@ -115,9 +115,10 @@ def test_keys_of_mixed_lengths_that_agree_for_long() -> None:
 )
 def test_keys_are_grouped_as_they_are_cut(keys: list[bytes], starts: set[bytes]) -> None:
     boundaries = Boundaries([b"", *sorted(starts)])
-    grouped = group_by_range(checked_keys(keys), boundaries)
+    order, spans = group_by_range(checked_keys(keys), boundaries)
     pieces = cut_by_range(checked_keys(keys), None, boundaries)
-    as_lists = [(route, None if positions is None else positions.tolist()) for route, positions in grouped]
+    as_lists = [(route, None if order is None else order[begin:end].tolist()) for route, begin, end in spans]
+    assert order is not None or spans[0][1:] == (0, len(keys))
     assert as_lists == [
         (route, None if piece.positions is None else piece.positions.tolist()) for route, piece in pieces
     ]
