@@ -82,6 +82,7 @@ class MappedBlocks:
         self._ends = (stored.index.begins + stored.index.block_bytes).tolist()
         self._verified = np.zeros(len(stored.index), dtype=np.bool_)
         self._is_verified = self._verified.data
+        self._unverified = len(stored.index)
 
     def groups(self, blocks: Integers) -> list[slice]:
         """Return one slice with all blocks: mapped blocks need no batches."""
@@ -89,7 +90,7 @@ class MappedBlocks:
 
     def load(self, blocks: Integers) -> None:
         """Verify the blocks that were not verified before."""
-        unknown = blocks[~self._verified[blocks]]
+        unknown = blocks[~self._verified[blocks]] if self._unverified else ()
         if len(unknown):
             for block in np.unique(unknown).tolist():
                 self._verify(block)
@@ -107,6 +108,7 @@ class MappedBlocks:
     def _verify(self, block: int) -> None:
         self._stored.verified(block)
         self._verified[block] = True
+        self._unverified -= 1
 
 
 class ExpandedBlocks:

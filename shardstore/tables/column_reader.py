@@ -13,6 +13,7 @@ import numpy as np
 from shardstore.identifiers import TOMBSTONE, Buffer, Stored
 from shardstore.tables.blocks import Blocks
 from shardstore.tables.column_items import NIL_BYTES, bin_head_bytes, bin_head_bytes_of, windows
+from shardstore.tables.padded_keys import PaddedKeys
 from shardstore.tables.table_format import OFFSET_BYTES, FixedItems, Integers, Values
 from shardstore.wire.columns import positions_of
 
@@ -90,17 +91,31 @@ class VariableColumnReader:
 
     def pick(self, blocks: Integers, places: Integers) -> list[Stored]:
         """Return the items at these places of these blocks."""
-        begins = self._blocks.begins[blocks]
-        offsets_at = begins + self._offsets_at[blocks] + places * OFFSET_BYTES
-        begins = begins + self._begins[blocks]
-        firsts = begins + self._offset_windows[offsets_at]
-        lasts = begins + self._offset_windows[offsets_at + OFFSET_BYTES]
+        firsts, lasts = self._bounds(blocks, places)
         sizes = lasts - firsts
         payloads = map(slice, (firsts + bin_head_bytes(sizes)).tolist(), lasts.tolist())
         items: list[Stored] = list(map(bytes, map(self._blocks.data.__getitem__, payloads)))
         tombstones = np.flatnonzero(sizes == NIL_BYTES).tolist()
         deque(map(items.__setitem__, tombstones, repeat(TOMBSTONE)), maxlen=0)
         return items
+
+    def pick_padded(self, blocks: Integers, places: Integers, width: int) -> PaddedKeys | None:
+        """Return the keys at these places of these blocks, in rows of this length.
+
+        None if so many bytes do not follow the beginning of each.
+        """
+        firsts, lasts = self._bounds(blocks, places)
+        firsts += bin_head_bytes(lasts - firsts)
+        if int(firsts.max(initial=0)) + width > len(self._blocks.data):
+            return None
+        return PaddedKeys.begun_by(windows(self._blocks.data, np.dtype(f"V{width}"))[firsts], lasts - firsts)
+
+    def _bounds(self, blocks: Integers, places: Integers) -> tuple[Integers, Integers]:
+        """Return where the items at these places of these blocks begin and end, with their heads."""
+        begins = self._blocks.begins[blocks]
+        offsets_at = begins + self._offsets_at[blocks] + places * OFFSET_BYTES
+        begins += self._begins[blocks]
+        return begins + self._offset_windows[offsets_at], begins + self._offset_windows[offsets_at + OFFSET_BYTES]
 
     def item(self, begin: int, block: int, place: int) -> Stored:
         """Return one item."""

@@ -8,20 +8,18 @@ from dataclasses import replace
 from itertools import pairwise, repeat
 
 import numpy as np
-import numpy.typing as npt
 
 from shardstore.identifiers import Stored
 from shardstore.key_range import KeyRange
 from shardstore.limits import BLOCK_ENTRIES, KEY_ROW_BYTES_MAX
 from shardstore.tables.cache import SegmentCache
-from shardstore.tables.column_items import as_list
 from shardstore.tables.digests import digest_of
 from shardstore.tables.empty_layer import EMPTY_LAYER
 from shardstore.tables.not_ready import NotReady
 from shardstore.tables.stretches import KeyMark, LayerPage
-from shardstore.tables.table_format import Entries, Integers, Keys
+from shardstore.tables.table_format import Entries, Integers
 from shardstore.tables.table_reader import FEW_KEYS, Table
-from shardstore.tables.wanted import Held, Wanted, keys_at, put_at
+from shardstore.tables.wanted import Held, Wanted, put_at
 from shardstore.wire.columns import positions_of
 
 
@@ -60,7 +58,7 @@ class Main:
 
         Returns the numbers of the keys for which it holds nothing, ascending.
         """
-        owners = self._owners(wanted.keys)
+        owners = self._owners(wanted)
         order = np.argsort(owners, kind="stable")
         owners, wanted, places = owners[order], wanted.at(order), places[order]
         cuts = [0, *(np.flatnonzero(owners[1:] != owners[:-1]) + 1).tolist(), len(places)]
@@ -117,17 +115,17 @@ class Main:
         parts = self.parts[first:behind]
         return parts[::-1] if reverse else parts
 
-    def _owners(self, keys: Keys) -> Integers:
+    def _owners(self, wanted: Wanted) -> Integers:
         """Return for each key the index of the part that can hold it.
 
         Numpy ignores trailing zero bytes of rows, and rows hold only the first bytes of long keys. So a key whose row
         equals that of a part's first key is bisected.
         """
-        rows = _rows_of(keys, self._rows.dtype)
+        rows = wanted.beginnings(self._rows.dtype)
         behind = np.searchsorted(self._rows, rows, side="right")
         tied = np.flatnonzero(self._rows[behind - 1] == rows)
         if len(tied):
-            tied_keys = as_list(keys_at(keys, tied))
+            tied_keys = wanted.at(tied).as_list()
             behind[tied] = np.fromiter(map(bisect_right, repeat(self._firsts), tied_keys), np.int64, len(tied_keys))
         owners: Integers = np.maximum(behind - 1, 0)
         return owners
@@ -140,10 +138,3 @@ def _fill_from(part: Table, found: Held, wanted: Wanted, places: Integers) -> In
     values = list(map(part.get, wanted.as_list(), wanted.digests.tolist()))
     put_at(found, places, values)
     return np.array(positions_of(values, None), np.int64)
-
-
-def _rows_of(keys: Keys, row: np.dtype[np.bytes_]) -> npt.NDArray[np.bytes_]:
-    """Return the first bytes of each key, as many as a row has."""
-    if isinstance(keys, np.ndarray):
-        return keys.view(f"S{keys.itemsize}").astype(row)
-    return np.array(keys, dtype=row)

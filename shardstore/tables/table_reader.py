@@ -22,10 +22,11 @@ from shardstore.tables.bloom import Mask
 from shardstore.tables.cache import SegmentCache
 from shardstore.tables.chunk import Chunk
 from shardstore.tables.column_items import as_list
-from shardstore.tables.column_reader import ColumnReader, array_head
+from shardstore.tables.column_reader import ColumnReader, VariableColumnReader, array_head
 from shardstore.tables.digests import Digests, digest_of
 from shardstore.tables.lookup_counts import LookupCounts
 from shardstore.tables.not_ready import NOT_READY, NotReady
+from shardstore.tables.padded_keys import PaddedKeys
 from shardstore.tables.section_readers import SectionReaders
 from shardstore.tables.stretches import KeyMark, LayerPage
 from shardstore.tables.table_file import TableFile
@@ -126,11 +127,11 @@ class Table:
         passed = np.flatnonzero(self.may_contain(wanted.digests)) if self.lookups.most_are_absent else None
         asked, numbers = _candidates(readers, wanted.digests, passed)
         blocks, rows = np.divmod(numbers, BLOCK_ENTRIES)
-        left = np.ones(len(wanted), np.bool_)
+        is_held = np.zeros(len(wanted), np.bool_)
         for group in readers.blocks.groups(blocks) if len(blocks) else ():
             readers.blocks.load(blocks[group])
-            left[_fill(readers, found, wanted, places, asked[group], blocks[group], rows[group])] = False
-        still = np.flatnonzero(left)
+            is_held[_fill(readers, found, wanted, places, asked[group], blocks[group], rows[group])] = True
+        still: Integers = (~is_held).nonzero()[0]
         self.lookups.note_batch(len(wanted), len(wanted) - len(still), None if passed is None else len(passed))
         return still
 
@@ -300,11 +301,20 @@ def _fill(
 
     `asked`: for each candidate, the number of the key that it may have.
     """
-    matches = wanted.are(asked, readers.keys.pick(blocks, rows))  # type: ignore[arg-type]  # no key is a tombstone
+    matches = wanted.are(asked, _picked(readers.keys, blocks, rows, wanted.padded_bytes))
     if matches is not None:
         asked, blocks, rows = asked[matches], blocks[matches], rows[matches]
     put_at(found, places[asked], readers.values.pick(blocks, rows))
     return asked
+
+
+def _picked(column: ColumnReader, blocks: Integers, rows: Integers, padded_bytes: int) -> Keys | PaddedKeys:
+    """Return the keys of these entries, if possible in rows of this length, unless it is 0."""
+    if padded_bytes and isinstance(column, VariableColumnReader):
+        padded = column.pick_padded(blocks, rows, padded_bytes)
+        if padded is not None:
+            return padded
+    return column.pick(blocks, rows)  # type: ignore[return-value]  # no key is a tombstone
 
 
 def _bodies(column: ColumnReader, stretches: Sequence[BlockStretch]) -> Iterator[Buffer]:

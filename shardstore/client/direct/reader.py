@@ -21,7 +21,7 @@ from shardstore.identifiers import TOMBSTONE
 from shardstore.options import ScanMode
 from shardstore.seams.boards import Boards
 from shardstore.seams.filesystem import Filesystem
-from shardstore.tables.digests import digest_of, digests_of
+from shardstore.tables.digests import digest_of
 from shardstore.tables.not_ready import NOT_READY, NotReady
 from shardstore.tables.wanted import Wanted
 from shardstore.wire.route_map import Route, RouteMap
@@ -163,8 +163,9 @@ def _route_of(call: ScanPage, routes: RouteMap) -> Route:
 
 def _wanted(keys: Items) -> Wanted:
     """Return the keys of a call with their digests."""
-    rows = keys.items if keys.frame is None else np.frombuffer(keys.frame, f"V{keys.stride}")
-    return Wanted(rows, digests_of(keys.items))
+    if keys.frame is None:
+        return Wanted.variable(keys.items)
+    return Wanted.fixed(np.frombuffer(keys.frame, f"V{keys.stride}"), keys.items)
 
 
 def _read_some(readable: ReadableRange, wanted: Wanted, found: SomeRead) -> int:

@@ -9,11 +9,13 @@ from hypothesis import strategies as st
 
 from shardstore.tables.column_items import as_array
 from shardstore.tables.digests import digests_of
+from shardstore.tables.padded_keys import PADDED_BYTES_MAX, PaddedKeys
 from shardstore.tables.wanted import Wanted
 
 ONE_LENGTH = [b"%04d" % number for number in range(30)]
 MIXED = [b"k" * number for number in range(1, 31)]
-COLUMNS = pytest.mark.parametrize("keys", [ONE_LENGTH, MIXED, [b"one"]])
+LONG = [*MIXED, b"k" * (PADDED_BYTES_MAX + 1)]
+COLUMNS = pytest.mark.parametrize("keys", [ONE_LENGTH, MIXED, LONG, [b"one"]])
 
 
 @COLUMNS
@@ -25,9 +27,10 @@ def test_a_cut_has_the_keys_and_their_digests(keys: list[bytes]) -> None:
         assert (cut.digests == digests_of(expected)).all()
 
 
-def test_keys_of_one_length_are_an_array() -> None:
+def test_keys_are_an_array_unless_one_is_too_long() -> None:
     assert isinstance(Wanted.of(ONE_LENGTH).keys, np.ndarray)
-    assert Wanted.of(MIXED).keys is MIXED
+    assert isinstance(Wanted.of(MIXED).keys, PaddedKeys)
+    assert Wanted.of(LONG).keys is LONG
 
 
 @given(st.lists(st.tuples(*[st.binary(min_size=1, max_size=2)] * 2), min_size=1), st.booleans(), st.booleans())
@@ -40,3 +43,30 @@ def test_keys_are_compared_one_by_one(pairs: list[tuple[bytes, bytes]], padded: 
     expected = [one == other for one, other in zip(ours, others, strict=True)][::-1]
     assert (found is None) == all(expected)
     assert found is None or found.tolist() == expected
+
+
+KEYS = st.binary(min_size=1, max_size=4) | st.text("a\0", min_size=1, max_size=9).map(str.encode)
+
+
+@given(st.lists(st.tuples(KEYS, KEYS), min_size=1))
+def test_padded_keys_are_told_apart_by_zero_bytes_at_their_ends(pairs: list[tuple[bytes, bytes]]) -> None:
+    """The other keys are longer than a row, or are followed by anything."""
+    ours = PaddedKeys.of([key for key, _ in pairs])
+    assert ours is not None
+    assert ours.tolist() == [key for key, _ in pairs]
+    content = b"".join(other.ljust(ours.width, b"a")[: ours.width] for _, other in pairs)
+    lengths = np.array([len(other) for _, other in pairs])
+    others = PaddedKeys.begun_by(np.frombuffer(bytearray(content), f"V{ours.width}"), lengths)
+    found = ours.are(others)
+    expected = [key == other for key, other in pairs]
+    assert (found is None) == all(expected)
+    assert found is None or found.tolist() == expected
+    assert ours.are(ours) is None
+
+
+@given(st.lists(KEYS, min_size=1))
+def test_the_beginnings_of_keys_are_those_of_the_keys(keys: list[bytes]) -> None:
+    row = np.dtype("S3")
+    expected = np.array(keys, row).tolist()
+    for wanted in (Wanted.of(keys), Wanted(keys, digests_of(keys))):
+        assert wanted.beginnings(row).tolist() == expected
