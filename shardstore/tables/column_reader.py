@@ -20,7 +20,7 @@ from shardstore.wire.columns import positions_of
 _PACKER = msgpack.Packer()
 NIL = b"\xc0"
 """An encoded tombstone."""
-_TWO_OFFSETS = struct.Struct("<II")
+_ONE_OFFSET, _TWO_OFFSETS = struct.Struct("<I"), struct.Struct("<II")
 _OFFSET = np.dtype(f"<u{OFFSET_BYTES}")
 
 
@@ -53,7 +53,8 @@ class FixedColumnReader:
         self._begin_of = begins.data
         self._data = blocks.data
         self._item_at = struct.Struct(f"{stride}s").unpack_from
-        self._windows = windows(blocks.data, np.dtype(f"V{stride}"))
+        self._kind = np.dtype(f"V{stride}")
+        self._windows = windows(blocks.data, self._kind)
 
     def pick(self, blocks: Integers, places: Integers) -> Values:
         """Return the items at these places of these blocks."""
@@ -68,12 +69,12 @@ class FixedColumnReader:
 
     def stretch(self, content: memoryview, block: int, first: int, last: int) -> Buffer:
         """Return the encoded items first to last (excluded) of a block."""
-        begin = int(self._begins[block])
+        begin = self._begin_of[block]
         return content[begin + first * self.stride : begin + last * self.stride]
 
     def items(self, content: memoryview, block: int, first: int, last: int) -> list[Stored]:
         """Return the items first to last (excluded) of a block."""
-        items: list[Stored] = np.frombuffer(self.stretch(content, block, first, last), f"V{self.stride}").tolist()
+        items: list[Stored] = np.frombuffer(self.stretch(content, block, first, last), self._kind).tolist()
         return items
 
 
@@ -127,9 +128,10 @@ class VariableColumnReader:
 
     def stretch(self, content: memoryview, block: int, first: int, last: int) -> Buffer:
         """Return the encoded items first to last (excluded) of a block."""
-        begin, offsets_at = int(self._begins[block]), int(self._offsets_at[block])
-        offsets = np.frombuffer(content, _OFFSET, last + 1 - first, offsets_at + first * OFFSET_BYTES)
-        return content[begin + int(offsets[0]) : begin + int(offsets[-1])]
+        begin, offsets_at = self._begin_of[block], self._offsets_of[block]
+        (begins_at,) = _ONE_OFFSET.unpack_from(content, offsets_at + first * OFFSET_BYTES)
+        (ends_at,) = _ONE_OFFSET.unpack_from(content, offsets_at + last * OFFSET_BYTES)
+        return content[begin + begins_at : begin + ends_at]
 
     def items(self, content: memoryview, block: int, first: int, last: int) -> list[Stored]:
         """Return the items first to last (excluded) of a block."""

@@ -14,7 +14,7 @@ from shardstore.tables.table_format import Entries, Integers
 from shardstore.tables.wanted import Held, Wanted
 from shardstore.wire.columns import Column
 
-_NO_PAGE = LayerPage(Column(b"", False), lambda: Column(b"", False), 0, b"", b"", True)
+_NO_PAGE = LayerPage(Column(b"", False), lambda: Column(b"", False), list, 0, b"", b"", True)
 
 
 class EmptyLayer:

@@ -179,12 +179,13 @@ class Table:
         bounds = self._positions(key_range)
         first, last = self._cut(*bounds, reverse, entries_max, bytes_max)
         if first == last:
-            return LayerPage(_NOTHING, lambda: _NOTHING, 0, b"", b"", True)
+            return LayerPage(_NOTHING, lambda: _NOTHING, list, 0, b"", b"", True)
         stretches = list(self._stretches(first, last))
         readers = self._loaded()
         return LayerPage(
             _column(readers.keys, stretches),
             partial(_column, readers.values, stretches),
+            partial(_list, readers.values, stretches),
             last - first,
             _edge(readers.keys, stretches[0], 0),
             _edge(readers.keys, stretches[-1], -1),
@@ -325,6 +326,11 @@ def _column(column: ColumnReader, stretches: Sequence[BlockStretch]) -> Column:
     """Return these entries as a column for a message."""
     head = b"" if column.stride else array_head(sum(stretch.last - stretch.first for stretch in stretches))
     return Column(b"".join((head, *_bodies(column, stretches))), bool(column.stride))
+
+
+def _list(column: ColumnReader, stretches: Sequence[BlockStretch]) -> list[bytes]:
+    """Return these entries, of which none is a tombstone, each cut from its block at once."""
+    return list(chain.from_iterable(column.items(*stretch) for stretch in stretches))  # type: ignore[misc]
 
 
 def _items(column: ColumnReader, stretches: Sequence[BlockStretch]) -> Values:
