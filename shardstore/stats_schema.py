@@ -153,7 +153,7 @@ class LookupStats(TypedDict):
 
     keys: Annotated[int, KEYS, "Keys looked up in a table."]
     found: Annotated[int, KEYS, "Of these, keys that the table held."]
-    filtered: Annotated[int, KEYS, "Keys that a filter was asked for. Lookups of up to 16 keys ask none."]
+    filtered: Annotated[int, KEYS, "Keys that a filter was asked for, as most were absent."]
     passed: Annotated[int, KEYS, "Of these, keys that the filter let pass."]
     passed_falsely: Annotated[int, KEYS, "Of these, keys that the table did not hold."]
 

@@ -10,6 +10,8 @@ scan_page.py          makes one page of a scan over layers
   deleted_keys.py       skips deleted keys
   empty_ranges.py       keys that are known to have no value
 chunk.py              what a read of a layer returns
+wanted.py             keys that are looked up together
+  padded_keys.py        keys of several lengths as the rows of an array
 counting.py           counts keys that have a value
 stretches.py          how a reader finds pieces of a range with a wanted number of entries
 cut_keys.py           keys that cut a range into pieces of equal size

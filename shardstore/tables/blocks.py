@@ -16,6 +16,7 @@ from shardstore.errors import Corruption
 from shardstore.identifiers import Buffer
 from shardstore.tables.block_cache import ABSENT, BlockCache
 from shardstore.tables.block_index import BlockIndex
+from shardstore.tables.bloom import Mask
 from shardstore.tables.table_format import Integers, seed_at
 
 
@@ -68,20 +69,22 @@ class StoredBlocks:
 class MappedBlocks:
     """Uncompressed blocks: read in the mapped file, and cached by the operating system.
 
-    Threads may share them: nothing changes but what is known to be verified.
+    Threads may share them: nothing changes but what is known to be verified. `verified` says that for each block, and
+    all readers of the file share it.
     """
 
     are_shared = True
 
-    def __init__(self, stored: StoredBlocks) -> None:
+    def __init__(self, stored: StoredBlocks, verified: Mask) -> None:
         self.data = stored.data
         self.slices: Buffer = stored.data.obj  # type: ignore[assignment]  # the whole file: a map gives bytes at once
         self.begins = stored.index.begins
         self._stored = stored
         self._begin_of = stored.index.begins.data
         self._ends = (stored.index.begins + stored.index.block_bytes).tolist()
-        self._verified = np.zeros(len(stored.index), dtype=np.bool_)
-        self._is_verified = self._verified.data
+        self._verified = verified
+        self._is_verified = verified.data
+        self._all_verified = False
 
     def groups(self, blocks: Integers) -> list[slice]:
         """Return one slice with all blocks: mapped blocks need no batches."""
@@ -89,10 +92,12 @@ class MappedBlocks:
 
     def load(self, blocks: Integers) -> None:
         """Verify the blocks that were not verified before."""
+        if self._all_verified:
+            return
         unknown = blocks[~self._verified[blocks]]
-        if len(unknown):
-            for block in np.unique(unknown).tolist():
-                self._verify(block)
+        for block in np.unique(unknown).tolist() if len(unknown) else ():
+            self._verify(block)
+        self._all_verified = bool(self._verified.all())
 
     def kept(self, block: int) -> int:
         """Return where one block begins, verified at its first use: the file stays mapped."""

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
 from shardstore.identifiers import Stored
 from shardstore.tables.table_format import FixedItems, Integers
 
+Item = TypeVar("Item", bound=Stored)
 NIL_BYTES = 1
 """Size of an encoded tombstone."""
 SMALL_BIN_MAX = 2**8 - 1
@@ -26,7 +29,7 @@ def stride_of_items(items: Sequence[Stored] | FixedItems) -> int:
     return lengths.pop() if len(lengths) == 1 else 0
 
 
-def as_list(items: Sequence[Stored] | FixedItems) -> list[Stored]:
+def as_list(items: Sequence[Item] | FixedItems) -> list[Item]:
     """Return the items as a list."""
     return items.tolist() if isinstance(items, np.ndarray) else list(items)
 
@@ -47,3 +50,8 @@ def bin_head_bytes(sizes: Integers) -> Integers:
 def bin_head_bytes_of(size: int) -> int:
     """Return the size of the msgpack head of one encoded item of this size."""
     return 2 + (size > SMALL_BIN_MAX + 2) + 2 * (size > MIDDLE_BIN_MAX + 3)
+
+
+def windows(data: memoryview, kind: np.dtype[Any]) -> npt.NDArray[Any]:
+    """Return a view of the data that has, at every byte offset, the item of this type that begins there."""
+    return np.ndarray((max(0, len(data) - kind.itemsize + 1),), kind, data, strides=(1,))

@@ -9,18 +9,18 @@ from typing import Any, Protocol
 
 import msgpack
 import numpy as np
-import numpy.typing as npt
 
 from shardstore.identifiers import TOMBSTONE, Buffer, Stored
 from shardstore.tables.blocks import Blocks
-from shardstore.tables.column_items import NIL_BYTES, bin_head_bytes, bin_head_bytes_of
-from shardstore.tables.table_format import OFFSET_BYTES, Integers
+from shardstore.tables.column_items import NIL_BYTES, bin_head_bytes, bin_head_bytes_of, windows
+from shardstore.tables.padded_keys import PaddedKeys
+from shardstore.tables.table_format import OFFSET_BYTES, FixedItems, Integers, Values
 from shardstore.wire.columns import positions_of
 
 _PACKER = msgpack.Packer()
 NIL = b"\xc0"
 """An encoded tombstone."""
-_TWO_OFFSETS = struct.Struct("<II")
+_ONE_OFFSET, _TWO_OFFSETS = struct.Struct("<I"), struct.Struct("<II")
 _OFFSET = np.dtype(f"<u{OFFSET_BYTES}")
 
 
@@ -30,7 +30,7 @@ class ColumnReader(Protocol):
     stride: int
     """Length of each item; 0 if the items have any length."""
 
-    def pick(self, blocks: Integers, places: Integers) -> list[Stored]:
+    def pick(self, blocks: Integers, places: Integers) -> Values:
         """Return the items at these places of these blocks. The blocks must be loaded."""
 
     def item(self, begin: int, block: int, place: int) -> Stored:
@@ -53,12 +53,13 @@ class FixedColumnReader:
         self._begin_of = begins.data
         self._data = blocks.data
         self._item_at = struct.Struct(f"{stride}s").unpack_from
-        self._windows = windows(blocks.data, np.dtype(f"V{stride}"))
+        self._kind = np.dtype(f"V{stride}")
+        self._windows = windows(blocks.data, self._kind)
 
-    def pick(self, blocks: Integers, places: Integers) -> list[Stored]:
+    def pick(self, blocks: Integers, places: Integers) -> Values:
         """Return the items at these places of these blocks."""
         at = self._blocks.begins[blocks] + self._begins[blocks] + places * self.stride
-        items: list[Stored] = self._windows[at].tolist()
+        items: FixedItems = self._windows[at]
         return items
 
     def item(self, begin: int, block: int, place: int) -> Stored:
@@ -68,12 +69,12 @@ class FixedColumnReader:
 
     def stretch(self, content: memoryview, block: int, first: int, last: int) -> Buffer:
         """Return the encoded items first to last (excluded) of a block."""
-        begin = int(self._begins[block])
+        begin = self._begin_of[block]
         return content[begin + first * self.stride : begin + last * self.stride]
 
     def items(self, content: memoryview, block: int, first: int, last: int) -> list[Stored]:
         """Return the items first to last (excluded) of a block."""
-        items: list[Stored] = np.frombuffer(self.stretch(content, block, first, last), f"V{self.stride}").tolist()
+        items: list[Stored] = np.frombuffer(self.stretch(content, block, first, last), self._kind).tolist()
         return items
 
 
@@ -91,17 +92,31 @@ class VariableColumnReader:
 
     def pick(self, blocks: Integers, places: Integers) -> list[Stored]:
         """Return the items at these places of these blocks."""
-        begins = self._blocks.begins[blocks]
-        offsets_at = begins + self._offsets_at[blocks] + places * OFFSET_BYTES
-        begins = begins + self._begins[blocks]
-        firsts = begins + self._offset_windows[offsets_at]
-        lasts = begins + self._offset_windows[offsets_at + OFFSET_BYTES]
+        firsts, lasts = self._bounds(blocks, places)
         sizes = lasts - firsts
         payloads = map(slice, (firsts + bin_head_bytes(sizes)).tolist(), lasts.tolist())
         items: list[Stored] = list(map(bytes, map(self._blocks.data.__getitem__, payloads)))
         tombstones = np.flatnonzero(sizes == NIL_BYTES).tolist()
         deque(map(items.__setitem__, tombstones, repeat(TOMBSTONE)), maxlen=0)
         return items
+
+    def pick_padded(self, blocks: Integers, places: Integers, width: int) -> PaddedKeys | None:
+        """Return the keys at these places of these blocks, in rows of this length.
+
+        None if so many bytes do not follow the beginning of each.
+        """
+        firsts, lasts = self._bounds(blocks, places)
+        firsts += bin_head_bytes(lasts - firsts)
+        if int(firsts.max(initial=0)) + width > len(self._blocks.data):
+            return None
+        return PaddedKeys.begun_by(windows(self._blocks.data, np.dtype(f"V{width}"))[firsts], lasts - firsts)
+
+    def _bounds(self, blocks: Integers, places: Integers) -> tuple[Integers, Integers]:
+        """Return where the items at these places of these blocks begin and end, with their heads."""
+        begins = self._blocks.begins[blocks]
+        offsets_at = begins + self._offsets_at[blocks] + places * OFFSET_BYTES
+        begins += self._begins[blocks]
+        return begins + self._offset_windows[offsets_at], begins + self._offset_windows[offsets_at + OFFSET_BYTES]
 
     def item(self, begin: int, block: int, place: int) -> Stored:
         """Return one item."""
@@ -113,18 +128,14 @@ class VariableColumnReader:
 
     def stretch(self, content: memoryview, block: int, first: int, last: int) -> Buffer:
         """Return the encoded items first to last (excluded) of a block."""
-        begin, offsets_at = int(self._begins[block]), int(self._offsets_at[block])
-        offsets = np.frombuffer(content, _OFFSET, last + 1 - first, offsets_at + first * OFFSET_BYTES)
-        return content[begin + int(offsets[0]) : begin + int(offsets[-1])]
+        begin, offsets_at = self._begin_of[block], self._offsets_of[block]
+        (begins_at,) = _ONE_OFFSET.unpack_from(content, offsets_at + first * OFFSET_BYTES)
+        (ends_at,) = _ONE_OFFSET.unpack_from(content, offsets_at + last * OFFSET_BYTES)
+        return content[begin + begins_at : begin + ends_at]
 
     def items(self, content: memoryview, block: int, first: int, last: int) -> list[Stored]:
         """Return the items first to last (excluded) of a block."""
         return decode_variable(self.stretch(content, block, first, last), last - first)
-
-
-def windows(data: memoryview, kind: np.dtype[Any]) -> npt.NDArray[Any]:
-    """Return a view of the data that has, at every byte offset, the item of this type that begins there."""
-    return np.ndarray((max(0, len(data) - kind.itemsize + 1),), kind, data, strides=(1,))
 
 
 def array_head(count: int) -> bytes:

@@ -93,7 +93,7 @@ def _living(oldest_to_newest: Sequence[Sequence[KeysAlone]]) -> int:
         return _living_of_fixed(layers)
     newest: dict[bytes, bool] = {}
     for keys, living in chain.from_iterable(oldest_to_newest):
-        newest.update(zip(as_list(keys), repeat(True) if living is None else living.tolist(), strict=False))  # type: ignore[arg-type]
+        newest.update(zip(as_list(keys), repeat(True) if living is None else living.tolist(), strict=False))
     return sum(newest.values())
 
 

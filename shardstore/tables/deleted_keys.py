@@ -62,7 +62,7 @@ def _nearest_value(oldest_to_newest: Sequence[Sequence[Entries]], reverse: bool)
 
 
 def _keys_of(column: Entries) -> list[bytes]:
-    return as_list(column.keys)  # type: ignore[return-value]  # no key is a tombstone
+    return as_list(column.keys)
 
 
 def _with_value(keys: list[bytes], values: Values) -> list[bytes]:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from shardstore.identifiers import Stored
 from shardstore.key_range import KeyRange
 from shardstore.tables.cache import SegmentCache
-from shardstore.tables.digests import Digests
 from shardstore.tables.stretches import NOTHING_THERE, KeyMark, KeysAlone, LayerPage, Measure
 from shardstore.tables.table_format import Entries, Integers
+from shardstore.tables.wanted import Held, Wanted
 from shardstore.wire.columns import Column
 
-_NO_PAGE = LayerPage(Column(b"", False), lambda: Column(b"", False), 0, b"", b"", True)
+_NO_PAGE = LayerPage(Column(b"", False), lambda: Column(b"", False), list, 0, b"", b"", True)
 
 
 class EmptyLayer:
@@ -34,9 +36,9 @@ class EmptyLayer:
         """Return None for each key."""
         return [None] * len(keys)
 
-    def fill(self, found: list[Stored | None], keys: Sequence[bytes], digests: Digests, places: Integers) -> Integers:
-        """Return all places: nothing is found."""
-        return places
+    def fill(self, found: Held, wanted: Wanted, places: Integers) -> Integers:
+        """Return the numbers of all keys: nothing is found."""
+        return np.arange(len(wanted))
 
     def sort(self, keys_max: int) -> int:
         """Return 0: there are no keys to sort."""

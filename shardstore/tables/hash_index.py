@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from shardstore.identifiers import Buffer
+from shardstore.tables.column_items import windows
 from shardstore.tables.digests import Digests
 from shardstore.tables.table_format import Integers
 
@@ -25,6 +26,9 @@ _HEAD = struct.Struct("<IIII")
 _BUCKET_ENTRIES = 4
 _WORD_BITS = 64
 _TAG_SHIFT = 48
+_TAG = np.dtype("<u2")
+_TAG_AT = 7
+"""The tag is the last of the eight items of this type in a digest."""
 EntryNumbers: TypeAlias = npt.NDArray[np.uint32]
 
 
@@ -47,6 +51,7 @@ class HashIndex:
     def __init__(self, data: Buffer) -> None:
         bits, self._widest, entries, _ = _HEAD.unpack_from(data)
         self._shift = _WORD_BITS - bits
+        self._shift_of_many = np.uint64(self._shift)
         tags_at = _HEAD.size + 4 * (2**bits + 1)
         numbers_at = tags_at + 2 * (entries + self._widest)
         self._starts = np.frombuffer(data[_HEAD.size : tags_at], dtype="<u4")
@@ -54,17 +59,16 @@ class HashIndex:
         self._numbers: EntryNumbers = np.frombuffer(data[numbers_at:], dtype="<u4")
         self._start_items, self._tag_items = _items(self._starts, "I"), _items(self._tags, "H")
         self._number_items = _items(self._numbers, "I")
-        self._rows = np.lib.stride_tricks.as_strided(self._tags, (entries + 1, self._widest), (2, 2), writeable=False)
+        self._last = entries - 1
+        self._rows = windows(memoryview(data)[tags_at:numbers_at], np.dtype(f"V{2 * self._widest}"))[::2]
 
     def candidates(self, digests: Digests) -> tuple[Integers, Integers]:
         """Return pairs: the place of a digest, and the number of an entry that may have it. Few are false positives."""
-        slots = self._starts[digests[:, 0] >> np.uint64(self._shift)]
-        tags = (digests[:, 1] >> np.uint64(_TAG_SHIFT)).astype(np.uint16)
-        asked, place = np.divmod(np.flatnonzero(self._rows[slots] == tags[:, None]), self._widest)
-        found = slots[asked] + place
-        if len(found) and int(found.max()) >= len(self._numbers):
-            asked, found = asked[found < len(self._numbers)], found[found < len(self._numbers)]
-        return asked, self._numbers[found].astype(np.int64)
+        slots = self._starts[digests[:, 0] >> self._shift_of_many]
+        rows = self._rows[slots].view(_TAG).reshape(-1, self._widest)
+        tags = digests.view(_TAG)[:, _TAG_AT:]
+        asked, place = np.divmod((rows == tags).ravel().nonzero()[0], self._widest)
+        return asked, self._numbers[np.minimum(slots[asked] + place, self._last)].astype(np.int64)
 
     def candidates_of_one(self, digest: tuple[int, int]) -> list[int]:
         """Return the candidate entry numbers of one key. Avoids the fixed cost of array operations."""

@@ -13,7 +13,7 @@ class LookupCounts:
 
     keys             keys looked up in a table
     found            of these, keys the table holds
-    filtered         keys checked against a filter; single keys use the hash index alone
+    filtered         keys checked against a filter; the others were looked up in the hash index at once
     passed           of these, keys the filter let pass
     passed_falsely   of these, keys the table does not hold
     """
@@ -24,13 +24,19 @@ class LookupCounts:
     passed: int = 0
     passed_falsely: int = 0
 
-    def note_batch(self, keys: int, passed: int, found: int) -> None:
-        """Count a batch of keys: how many there are, how many passed the filter, and how many were found."""
+    @property
+    def most_are_absent(self) -> bool:
+        """Whether fewer than half of the keys were found so far."""
+        return 2 * self.found <= self.keys
+
+    def note_batch(self, keys: int, found: int, passed: int | None) -> None:
+        """Count a batch of keys: how many were found, and how many passed the filter; None if it was not asked."""
         self.keys += keys
         self.found += found
-        self.filtered += keys
-        self.passed += passed
-        self.passed_falsely += passed - found
+        if passed is not None:
+            self.filtered += keys
+            self.passed += passed
+            self.passed_falsely += passed - found
 
     def statistics(self) -> LookupStats:
         """The counts by name."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections import deque
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise, repeat
@@ -14,12 +13,14 @@ from shardstore.identifiers import Stored
 from shardstore.key_range import KeyRange
 from shardstore.limits import BLOCK_ENTRIES, KEY_ROW_BYTES_MAX
 from shardstore.tables.cache import SegmentCache
-from shardstore.tables.digests import Digests, digest_of, digests_of
+from shardstore.tables.digests import digest_of
 from shardstore.tables.empty_layer import EMPTY_LAYER
 from shardstore.tables.not_ready import NotReady
 from shardstore.tables.stretches import KeyMark, KeysAlone, LayerPage, Measure, sum_of
 from shardstore.tables.table_format import Entries, Integers
-from shardstore.tables.table_reader import FEW_KEYS, Table, keys_at
+from shardstore.tables.table_reader import FEW_KEYS, Table
+from shardstore.tables.wanted import Held, Wanted, put_at
+from shardstore.wire.columns import positions_of
 
 
 class Main:
@@ -48,24 +49,24 @@ class Main:
         """Return what the main holds for each key; None if nothing."""
         if len(keys) <= FEW_KEYS:
             return [self.get(key, digest_of(key)) for key in keys]
-        found: list[Stored | None] = [None] * len(keys)
-        self.fill(found, keys, digests_of(keys), np.arange(len(keys)))
-        return found
+        found: Held = np.empty(len(keys), object)
+        self.fill(found, Wanted.of(keys), np.arange(len(keys)))
+        return found.tolist()  # type: ignore[no-any-return]
 
-    def fill(self, found: list[Stored | None], keys: Sequence[bytes], digests: Digests, places: Integers) -> Integers:
-        """Look up the keys at these ascending places, and put what the main holds into `found`.
+    def fill(self, found: Held, wanted: Wanted, places: Integers) -> Integers:
+        """Look up keys, and put what the main holds for each into `found`, at its place.
 
-        Returns the places for which it holds nothing, ascending. `digests`: those of all keys.
+        Returns the numbers of the keys for which it holds nothing, ascending.
         """
-        owners = self._owners(keys_at(keys, places))
+        owners = self._owners(wanted)
         order = np.argsort(owners, kind="stable")
-        ordered = owners[order]
-        cuts = [0, *(np.flatnonzero(ordered[1:] != ordered[:-1]) + 1).tolist(), len(places)]
+        owners, wanted, places = owners[order], wanted.at(order), places[order]
+        cuts = [0, *(np.flatnonzero(owners[1:] != owners[:-1]) + 1).tolist(), len(places)]
         left = [
-            _fill_from(self.parts[int(ordered[begin])], found, keys, digests, places[order[begin:end]])
+            _fill_from(self.parts[int(owners[begin])], found, wanted.span(begin, end), places[begin:end]) + begin
             for begin, end in pairwise(cuts)
         ]
-        return np.sort(np.concatenate(left))
+        return np.sort(order[np.concatenate(left)])
 
     def sort(self, keys_max: int) -> int:
         """Return 0: parts are always sorted."""
@@ -127,27 +128,26 @@ class Main:
         parts = self.parts[first:behind]
         return parts[::-1] if reverse else parts
 
-    def _owners(self, keys: Sequence[bytes]) -> Integers:
+    def _owners(self, wanted: Wanted) -> Integers:
         """Return for each key the index of the part that can hold it.
 
         Numpy ignores trailing zero bytes of rows, and rows hold only the first bytes of long keys. So a key whose row
         equals that of a part's first key is bisected.
         """
-        rows = np.array(keys, dtype=self._rows.dtype)
+        rows = wanted.beginnings(self._rows.dtype)
         behind = np.searchsorted(self._rows, rows, side="right")
         tied = np.flatnonzero(self._rows[behind - 1] == rows)
-        tied_keys = list(map(keys.__getitem__, tied.tolist()))
-        behind[tied] = np.fromiter(map(bisect_right, repeat(self._firsts), tied_keys), np.int64, len(tied_keys))
+        if len(tied):
+            tied_keys = wanted.at(tied).as_list()
+            behind[tied] = np.fromiter(map(bisect_right, repeat(self._firsts), tied_keys), np.int64, len(tied_keys))
         owners: Integers = np.maximum(behind - 1, 0)
         return owners
 
 
-def _fill_from(
-    part: Table, found: list[Stored | None], keys: Sequence[bytes], digests: Digests, places: Integers
-) -> Integers:
+def _fill_from(part: Table, found: Held, wanted: Wanted, places: Integers) -> Integers:
     """As Main.fill, for the keys that only this part can hold."""
-    if len(places) > FEW_KEYS:
-        return part.fill(found, keys, digests, places)
-    values = map(part.get, keys_at(keys, places), digests[places].tolist())
-    deque(map(found.__setitem__, places.tolist(), values), maxlen=0)
-    return np.array([place for place in places.tolist() if found[place] is None], places.dtype)
+    if len(wanted) > FEW_KEYS:
+        return part.fill(found, wanted, places)
+    values = list(map(part.get, wanted.as_list(), wanted.digests.tolist()))
+    put_at(found, places, values)
+    return np.array(positions_of(values, None), np.int64)

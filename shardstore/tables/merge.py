@@ -53,7 +53,7 @@ def _are_one_layout(columns: Sequence[object]) -> bool:
 def _merge_in_a_dictionary(oldest_to_newest: Sequence[Entries]) -> Entries:
     entries: dict[bytes, Stored] = {}
     for keys, values in oldest_to_newest:
-        entries.update(zip(as_list(keys), as_list(values), strict=True))  # type: ignore[arg-type]
+        entries.update(zip(as_list(keys), as_list(values), strict=True))
     ordered = sorted(entries)
     return Entries(ordered, list(map(entries.__getitem__, ordered)))
 

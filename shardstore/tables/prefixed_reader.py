@@ -14,8 +14,9 @@ import numpy as np
 
 from shardstore.identifiers import Buffer, Stored
 from shardstore.tables.blocks import Blocks
-from shardstore.tables.column_reader import VariableColumnReader, array_head, windows
-from shardstore.tables.table_format import Integers
+from shardstore.tables.column_items import windows
+from shardstore.tables.column_reader import VariableColumnReader, array_head
+from shardstore.tables.table_format import Integers, Values
 
 
 class PrefixedFixedReader:
@@ -34,7 +35,7 @@ class PrefixedFixedReader:
         self._windows = windows(blocks.data, np.dtype(f"V{stride}"))
         self._places_in_key = np.arange(stride)
 
-    def pick(self, blocks: Integers, places: Integers) -> list[Stored]:
+    def pick(self, blocks: Integers, places: Integers) -> Values:
         """Return the keys at these places of these blocks."""
         begins, prefix_bytes = self._blocks.begins[blocks], self._prefix_bytes[blocks]
         ends_right, firsts = (
@@ -42,8 +43,7 @@ class PrefixedFixedReader:
             for at in (begins + places * (self.stride - prefix_bytes), begins)
         )
         rows = np.where(self._places_in_key < prefix_bytes[:, None], firsts, ends_right)
-        keys: list[Stored] = rows.view(f"V{self.stride}").ravel().tolist()
-        return keys
+        return rows.view(f"V{self.stride}").ravel()
 
     def item(self, begin: int, block: int, place: int) -> Stored:
         """Return one key."""

@@ -8,10 +8,12 @@ ones are skipped without a merge.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import accumulate, compress, repeat
 from operator import add, is_not
+from typing import TypeAlias
 
 import numpy as np
 
@@ -29,6 +31,7 @@ STRETCH_ENTRIES_MIN = 16
 STRETCH_ENTRIES_MAX = 4_096
 ALONE_ENTRIES_MIN = 4 * BLOCK_ENTRIES
 """A layer with fewer entries before those of the next layer begin does not get a page of its own."""
+ValueList: TypeAlias = Callable[[], list[bytes]]
 _NO_VALUES = Column(b"", True)
 """Stands for the values of a page of keys: any number of empty ones."""
 
@@ -59,6 +62,19 @@ def scan_page(
     oldest_to_newest: Sequence[Ordered], wanted: KeyRange, reverse: bool, keys_only: bool, limit: int
 ) -> EncodedPage:
     """Return the next page of the wanted part of a range, with at most `limit` entries (0: as many as fit)."""
+    return _scan(oldest_to_newest, wanted, reverse, keys_only, limit)[0]
+
+
+def scan_page_and_list(
+    oldest_to_newest: Sequence[Ordered], wanted: KeyRange, reverse: bool, limit: int
+) -> tuple[EncodedPage, ValueList]:
+    """Return the next page of keys, and what makes the list of their values without a column of them."""
+    return _scan(oldest_to_newest, wanted, reverse, True, limit)
+
+
+def _scan(
+    oldest_to_newest: Sequence[Ordered], wanted: KeyRange, reverse: bool, keys_only: bool, limit: int
+) -> tuple[EncodedPage, ValueList]:
     entries_max = min(limit or SCAN_PAGE_ENTRIES, SCAN_PAGE_ENTRIES)
     layers = [layer for layer in oldest_to_newest if layer.extent(wanted) is not None]
     stored = _stored_page(layers, wanted, reverse, keys_only, entries_max)
@@ -67,7 +83,7 @@ def scan_page(
 
 def _stored_page(
     layers: Sequence[Ordered], wanted: KeyRange, reverse: bool, keys_only: bool, entries_max: int
-) -> EncodedPage | None:
+) -> tuple[EncodedPage, ValueList] | None:
     """Entries of one layer as they are stored, up to those of another layer; None if that is not worth a page."""
     alone = lone_stretch(layers, wanted, reverse)
     if alone is None:
@@ -82,12 +98,12 @@ def _stored_page(
         resume = _resume_at(behind(stretch, wanted, reverse), reverse)
     else:
         resume = _behind_key(page.first_key if reverse else page.last_key, wanted, reverse)
-    return EncodedPage(page.keys, _NO_VALUES if keys_only else page.values(), page.entries, resume)
+    return EncodedPage(page.keys, _NO_VALUES if keys_only else page.values(), page.entries, resume), page.value_list
 
 
 def _merged_page(
     layers: Sequence[Ordered], wanted: KeyRange, reverse: bool, keys_only: bool, entries_max: int
-) -> EncodedPage:
+) -> tuple[EncodedPage, ValueList]:
     """The entries of a stretch that have values; none if there are more deleted keys than one page skips."""
     passed = None
     living, rest = _living_of_stretch(layers, wanted, reverse, entries_max)
@@ -95,17 +111,19 @@ def _merged_page(
         left, has_value = pass_deleted(layers, rest, reverse)
         passed = before(left, wanted, reverse)
         if left is None or not has_value:
-            return replace(NOTHING, resume=_resume_at(left, reverse), passed=passed)
+            return replace(NOTHING, resume=_resume_at(left, reverse), passed=passed), list
         wanted = left
         living, rest = _living_of_stretch(layers, wanted, reverse, entries_max)
     resume = _resume_at(rest, reverse)
-    page = _page(_near(living, reverse, entries_max), resume, keys_only)
+    near = _near(living, reverse, entries_max)
+    page = _page(near, resume, keys_only)
     if page.payload_bytes > SCAN_PAGE_BYTES:
-        page = _page(_near(living, reverse, min(entries_max, _fitting(living, reverse))), resume, keys_only)
+        near = _near(living, reverse, min(entries_max, _fitting(living, reverse)))
+        page = _page(near, resume, keys_only)
     if page.entries < len(living.keys):
         farthest = living.keys[-page.entries if reverse else page.entries - 1]
         resume = _behind_key(bytes(farthest), wanted, reverse)
-    return replace(page, resume=resume, passed=passed)
+    return replace(page, resume=resume, passed=passed), partial(as_list, near.values)  # type: ignore[return-value]
 
 
 def _living_of_stretch(

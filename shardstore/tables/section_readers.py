@@ -68,7 +68,7 @@ class SectionReaders:
         stored = StoredBlocks(self._file.path, self._file.data, self.block_index, self._file.seed)
         codec = codec_of(self._file.properties.compression)
         if codec is None or (self.block_index.stored_bytes == self.block_index.block_bytes).all():
-            return MappedBlocks(stored)
+            return MappedBlocks(stored, self._file.verified)
         return ExpandedBlocks(stored, codec, self._block_cache)
 
     @cached_property

@@ -13,14 +13,15 @@ from shardstore.seams.filesystem import Filesystem
 from shardstore.stats_schema import FileLayerStats
 from shardstore.tables.cache import SegmentCache
 from shardstore.tables.cut_keys import cut_keys
-from shardstore.tables.digests import Digests, digest_of, digests_of
+from shardstore.tables.digests import digest_of
 from shardstore.tables.empty_layer import EMPTY_LAYER, EmptyLayer
 from shardstore.tables.main import Main
 from shardstore.tables.manifest import Manifest, Parts, read_manifest, share_bytes_of
 from shardstore.tables.not_ready import NOT_READY, NotReady
 from shardstore.tables.open_tables import OpenTables
-from shardstore.tables.table_format import Integers, TableRecord
+from shardstore.tables.table_format import TableRecord
 from shardstore.tables.table_reader import FEW_KEYS, Table
+from shardstore.tables.wanted import Held, Wanted, held_of
 
 StoredLayer: TypeAlias = Table | Main | EmptyLayer
 
@@ -86,21 +87,25 @@ class Segment:
                 return found
         return None
 
-    def get_many(self, keys: Sequence[bytes], digests: Digests | None = None) -> list[Stored | None]:
-        """Return for each key what the newest layer that has it holds; None if no layer has it. Raises Corruption.
-
-        `digests` are those of the keys, if the caller knows them.
-        """
+    def get_many(self, keys: Sequence[bytes]) -> list[Stored | None]:
+        """Return for each key what the newest layer that has it holds; None if no layer has it. Raises Corruption."""
         if len(keys) <= FEW_KEYS:
             return list(map(self.get, keys, map(digest_of, keys)))
-        self.keys_asked += len(keys)
-        found: list[Stored | None] = [None] * len(keys)
-        places: Integers = np.arange(len(keys))
-        digests = digests_of(keys) if digests is None else digests
+        return self.look_up(Wanted.of(keys)).tolist()  # type: ignore[no-any-return]
+
+    def look_up(self, wanted: Wanted) -> Held:
+        """Return for each key what the newest layer that has it holds; None if no layer has it. Raises Corruption."""
+        if len(wanted) <= FEW_KEYS:
+            return held_of(list(map(self.get, wanted.as_list(), wanted.digests.tolist())))
+        self.keys_asked += len(wanted)
+        found: Held = np.empty(len(wanted), object)
+        left = places = np.arange(len(wanted))
         for layer in self._newest_first():
+            if len(left) < len(wanted):
+                wanted, places = wanted.at(left), places[left]
             self.layers_asked += len(places)
-            places = layer.fill(found, keys, digests, places)
-            if not len(places):
+            left = layer.fill(found, wanted, places)
+            if not len(left):
                 break
         return found
 

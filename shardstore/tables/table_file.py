@@ -9,6 +9,7 @@ from shardstore.errors import Corruption
 from shardstore.seams.filesystem import Filesystem
 from shardstore.segment_options import Compression
 from shardstore.tables.block_index import BlockIndex, record_offset
+from shardstore.tables.bloom import Mask
 from shardstore.tables.table_format import (
     FOOTER_BYTES,
     HEADER_BYTES,
@@ -25,7 +26,10 @@ from shardstore.wire.wire_format import MalformedMessage
 
 
 class TableFile:
-    """A mapped table file. It stays readable after it is deleted. Raises Corruption if it is not the recorded file."""
+    """A mapped table file. It stays readable after it is deleted. Raises Corruption if it is not the recorded file.
+
+    `verified`: for each block, whether its checksum was found right here; none before the index was read.
+    """
 
     def __init__(self, filesystem: Filesystem, identity: Identity, record: TableRecord) -> None:
         try:
@@ -38,6 +42,7 @@ class TableFile:
         self.seed = check_header(self.data, identity)
         self.sections = decode_footer(self.data, identity, self.seed, record.checksum)
         self.properties = self._read_properties()
+        self.verified: Mask = np.zeros(0, dtype=np.bool_)
 
     def section(self, section: Section, what: str) -> memoryview:
         """Return the bytes of a section; errors call it `what`. Raises Corruption."""
@@ -56,6 +61,8 @@ class TableFile:
             block = int(wrong[0])
             what = f"a prefix of {index.prefix_bytes[block]} bytes in block {block}; {possible[block]} are possible"
             raise Corruption(self.path, section.offset + record_offset(block), what)
+        if len(self.verified) != len(index):
+            self.verified = np.zeros(len(index), dtype=np.bool_)
         return index
 
     def _read_properties(self) -> Properties:

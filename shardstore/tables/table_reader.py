@@ -7,11 +7,10 @@ a key seem absent.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections import deque
 from collections.abc import Iterator, Sequence
 from functools import partial
 from itertools import chain, repeat
-from operator import eq, is_not
+from operator import is_not
 from typing import NamedTuple, Self
 
 import numpy as np
@@ -24,14 +23,16 @@ from shardstore.tables.bloom import Mask
 from shardstore.tables.cache import SegmentCache
 from shardstore.tables.chunk import Chunk
 from shardstore.tables.column_items import as_list
-from shardstore.tables.column_reader import ColumnReader, array_head
-from shardstore.tables.digests import Digests, digest_of, digests_of
+from shardstore.tables.column_reader import ColumnReader, VariableColumnReader, array_head
+from shardstore.tables.digests import Digests, digest_of
 from shardstore.tables.lookup_counts import LookupCounts
 from shardstore.tables.not_ready import NOT_READY, NotReady
+from shardstore.tables.padded_keys import PaddedKeys
 from shardstore.tables.section_readers import SectionReaders
 from shardstore.tables.stretches import NOTHING_THERE, KeyMark, KeysAlone, LayerPage, Measure
 from shardstore.tables.table_file import TableFile
 from shardstore.tables.table_format import Entries, Identity, Integers, Keys, TableRecord, Values
+from shardstore.tables.wanted import Held, Wanted, put_at
 from shardstore.wire.columns import Column
 
 FEW_KEYS = 16
@@ -98,9 +99,9 @@ class Table:
         """Return what the table holds for each key; None if nothing."""
         if len(keys) <= FEW_KEYS:
             return [self.get(key, digest_of(key)) for key in keys]
-        found: list[Stored | None] = [None] * len(keys)
-        self.fill(found, keys, digests_of(keys), np.arange(len(keys)))
-        return found
+        found: Held = np.empty(len(keys), object)
+        self.fill(found, Wanted.of(keys), np.arange(len(keys)))
+        return found.tolist()  # type: ignore[no-any-return]
 
     def get(self, key: bytes, digest: tuple[int, int]) -> Stored | None:
         """Return what the table holds for one key; None if nothing."""
@@ -118,21 +119,21 @@ class Table:
         readers.used = True
         return readers.get(key, digest)
 
-    def fill(self, found: list[Stored | None], keys: Sequence[bytes], digests: Digests, places: Integers) -> Integers:
-        """Look up the keys at these ascending places, and put what the table holds into `found`.
+    def fill(self, found: Held, wanted: Wanted, places: Integers) -> Integers:
+        """Look up keys, and put what the table holds for each into `found`, at its place.
 
-        Returns the places for which it holds nothing, ascending. `digests`: those of all keys.
+        Returns the numbers of the keys for which it holds nothing, ascending.
         """
         readers = self._loaded()
-        passed = places[readers.bloom.may_contain(digests[places])]
-        asked, numbers = readers.hash_index.candidates(digests[passed])
+        passed = np.flatnonzero(self.may_contain(wanted.digests)) if self.lookups.most_are_absent else None
+        asked, numbers = _candidates(readers, wanted.digests, passed)
         blocks, rows = np.divmod(numbers, BLOCK_ENTRIES)
-        left = np.ones(len(found), np.bool_)
+        is_held = np.zeros(len(wanted), np.bool_)
         for group in readers.blocks.groups(blocks) if len(blocks) else ():
             readers.blocks.load(blocks[group])
-            left[_fill(readers, found, keys, passed[asked[group]], blocks[group], rows[group])] = False
-        still = places[left[places]]
-        self.lookups.note_batch(len(places), len(passed), len(places) - len(still))
+            is_held[_fill(readers, found, wanted, places, asked[group], blocks[group], rows[group])] = True
+        still: Integers = (~is_held).nonzero()[0]
+        self.lookups.note_batch(len(wanted), len(wanted) - len(still), None if passed is None else len(passed))
         return still
 
     def may_contain(self, digests: Digests) -> Mask:
@@ -147,7 +148,7 @@ class Table:
         bounds = self._positions(key_range)
         first, last = self._cut(*bounds, reverse, entries_max, bytes_max)
         keys, values = self._entries(first, last)
-        return Chunk(as_list(keys), as_list(values), (first, last) == bounds)  # type: ignore[arg-type]
+        return Chunk(as_list(keys), as_list(values), (first, last) == bounds)
 
     def sort(self, keys_max: int) -> int:
         """Return 0: a table is always sorted."""
@@ -179,12 +180,13 @@ class Table:
         bounds = self._positions(key_range)
         first, last = self._cut(*bounds, reverse, entries_max, bytes_max)
         if first == last:
-            return LayerPage(_NOTHING, lambda: _NOTHING, 0, b"", b"", True)
+            return LayerPage(_NOTHING, lambda: _NOTHING, list, 0, b"", b"", True)
         stretches = list(self._stretches(first, last))
         readers = self._loaded()
         return LayerPage(
             _column(readers.keys, stretches),
             partial(_column, readers.values, stretches),
+            partial(_list, readers.values, stretches),
             last - first,
             _edge(readers.keys, stretches[0], 0),
             _edge(readers.keys, stretches[-1], -1),
@@ -305,26 +307,41 @@ class Table:
         return Entries(keys, _items(readers.values, stretches))
 
 
-def keys_at(keys: Sequence[bytes], places: Integers) -> Sequence[bytes]:
-    """Return the keys at these ascending places."""
-    return keys if len(places) == len(keys) else list(map(keys.__getitem__, places.tolist()))
+def _candidates(readers: SectionReaders, digests: Digests, passed: Integers | None) -> tuple[Integers, Integers]:
+    """Return pairs: the number of a key, of those that passed, and the number of an entry that may have it."""
+    if passed is None:
+        return readers.hash_index.candidates(digests)
+    asked, numbers = readers.hash_index.candidates(digests[passed])
+    return passed[asked], numbers
 
 
 def _fill(
     readers: SectionReaders,
-    found: list[Stored | None],
-    keys: Sequence[bytes],
+    found: Held,
+    wanted: Wanted,
+    places: Integers,
     asked: Integers,
     blocks: Integers,
     rows: Integers,
 ) -> Integers:
-    """Store the values of candidate entries in `found` where their keys match. Returns the places where they do."""
-    wanted = map(keys.__getitem__, asked.tolist())
-    matches = np.fromiter(map(eq, readers.keys.pick(blocks, rows), wanted), np.bool_, len(asked))
-    if not matches.all():
+    """Put the values of candidate entries into `found` if their keys are the wanted ones. Returns the numbers of these.
+
+    `asked`: for each candidate, the number of the key that it may have.
+    """
+    matches = wanted.are(asked, _picked(readers.keys, blocks, rows, wanted.padded_bytes))
+    if matches is not None:
         asked, blocks, rows = asked[matches], blocks[matches], rows[matches]
-    deque(map(found.__setitem__, asked.tolist(), readers.values.pick(blocks, rows)), maxlen=0)
+    put_at(found, places[asked], readers.values.pick(blocks, rows))
     return asked
+
+
+def _picked(column: ColumnReader, blocks: Integers, rows: Integers, padded_bytes: int) -> Keys | PaddedKeys:
+    """Return the keys of these entries, if possible in rows of this length, unless it is 0."""
+    if padded_bytes and isinstance(column, VariableColumnReader):
+        padded = column.pick_padded(blocks, rows, padded_bytes)
+        if padded is not None:
+            return padded
+    return column.pick(blocks, rows)  # type: ignore[return-value]  # no key is a tombstone
 
 
 def _bodies(column: ColumnReader, stretches: Sequence[BlockStretch]) -> Iterator[Buffer]:
@@ -335,6 +352,11 @@ def _column(column: ColumnReader, stretches: Sequence[BlockStretch]) -> Column:
     """Return these entries as a column for a message."""
     head = b"" if column.stride else array_head(sum(stretch.last - stretch.first for stretch in stretches))
     return Column(b"".join((head, *_bodies(column, stretches))), bool(column.stride))
+
+
+def _list(column: ColumnReader, stretches: Sequence[BlockStretch]) -> list[bytes]:
+    """Return these entries, of which none is a tombstone, each cut from its block at once."""
+    return list(chain.from_iterable(column.items(*stretch) for stretch in stretches))  # type: ignore[misc]
 
 
 def _items(column: ColumnReader, stretches: Sequence[BlockStretch]) -> Values:

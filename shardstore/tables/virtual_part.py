@@ -14,10 +14,10 @@ import numpy as np
 from shardstore.identifiers import Stored
 from shardstore.key_range import KeyRange
 from shardstore.tables.bloom import Mask
-from shardstore.tables.digests import Digests
 from shardstore.tables.not_ready import NotReady
 from shardstore.tables.table_format import Integers
-from shardstore.tables.table_reader import Table, keys_at
+from shardstore.tables.table_reader import Table
+from shardstore.tables.wanted import Held, Wanted
 from shardstore.wire.columns import all_within
 
 
@@ -37,16 +37,15 @@ class VirtualPart(Table):
         """Return what `get` returns, for any thread; NOT_READY if something must be loaded first."""
         return super().get_ready(key, digest) if key in self.bounds else None
 
-    def fill(self, found: list[Stored | None], keys: Sequence[bytes], digests: Digests, places: Integers) -> Integers:
+    def fill(self, found: Held, wanted: Wanted, places: Integers) -> Integers:
         """As Table.fill, for the keys within the bounds."""
-        asked = keys_at(keys, places)
-        if all_within(asked, self.bounds):
-            return super().fill(found, keys, digests, places)
-        inside = _within(asked, self.bounds)
-        if not inside.any():
-            return places
-        left = super().fill(found, keys, digests, places[inside])
-        return np.sort(np.concatenate((left, places[~inside])))
+        keys = wanted.as_list()
+        if all_within(keys, self.bounds):
+            return super().fill(found, wanted, places)
+        is_inside = _within(keys, self.bounds)
+        inside = np.flatnonzero(is_inside)
+        left = super().fill(found, wanted.at(inside), places[inside])
+        return np.sort(np.concatenate((inside[left], np.flatnonzero(~is_inside))))
 
     def _positions(self, key_range: KeyRange) -> tuple[int, int]:
         """Return the positions of the first entry within range and bounds, and of the first entry after them."""

@@ -5,7 +5,6 @@ It loads the same files at the same moments as the real one, which reads them wh
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from shardstore.errors import Corruption
@@ -14,6 +13,7 @@ from shardstore.identifiers import Stored
 from shardstore.tables.manifest import Manifest, read_manifest
 from shardstore.tables.not_ready import NOT_READY, NotReady
 from shardstore.tables.segment import Segment
+from shardstore.tables.wanted import Held, Wanted, held_of
 from tests.interleavings.read_files import KnownFiles, ReadFilesystem
 
 _manifests: dict[bytes, Manifest] = {}
@@ -72,11 +72,12 @@ class ReadSegment:
     def _serve(self, manifest: Manifest) -> None:
         self.manifest = manifest
         self.tables = len(manifest.tables)
+        self.tombstones = sum(record.tombstones for record in manifest.tables)
         self._layers: Answers | None = None
 
     def get(self, key: bytes, digest: tuple[int, int]) -> Stored | None:
         """Return what the newest layer that has the key holds. Raises Corruption."""
-        return self.get_many([key], digest)[0]
+        return self._answers().get(key)
 
     def get_ready(self, key: bytes, digest: tuple[int, int]) -> Stored | NotReady | None:
         """Look up a key, if the tables are open."""
@@ -87,11 +88,14 @@ class ReadSegment:
         self._layers = None
         self._open = {}
 
-    def get_many(self, keys: Sequence[bytes], digests: object) -> list[Stored | None]:
+    def look_up(self, wanted: Wanted) -> Held:
         """Look up each key. Raises Corruption."""
+        return held_of([*map(self._answers().get, wanted.as_list())])
+
+    def _answers(self) -> Answers:
         if self._layers is None:
             self._layers = self._opened()
-        return [*map(self._layers.get, keys)]
+        return self._layers
 
     def _opened(self) -> Answers:
         manifest = self.manifest

@@ -148,7 +148,7 @@ class SortedEntries:
         found = [Entries(keys[low:high], values[low:high]) for (keys, values), low, high in self._cuts(key_range)]
         if self._values_are_old:
             value_of = self._entries.__getitem__
-            return [Entries(keys, list(map(value_of, as_list(keys)))) for keys, _ in found]  # type: ignore[arg-type]
+            return [Entries(keys, list(map(value_of, as_list(keys)))) for keys, _ in found]
         return found
 
     def marks(self, key_range: KeyRange, reverse: bool, entries_max: int, entry_bytes: int) -> list[KeyMark]:

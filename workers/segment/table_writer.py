@@ -94,7 +94,7 @@ class TableWriter:
 
     def add(self, keys: Keys, values: Values) -> None:
         """Write these entries. Their keys must follow all keys added before. The last block of a call may be small."""
-        key_list: list[bytes] = as_list(keys)  # type: ignore[assignment]  # there is no tombstone among keys
+        key_list: list[bytes] = as_list(keys)
         assert self._key_last < key_list[0] <= key_list[-1]
         assert len(keys) == len(values)
         key_column = self._encode(keys, self._layout.key_stride)

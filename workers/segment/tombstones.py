@@ -30,7 +30,7 @@ def without_needless_tombstones(entries: Entries, older: Iterable[Table]) -> Ent
         return entries
     kept = ~deleted
     deleted_keys = list(compress(as_list(keys), deleted.tolist()))
-    kept[deleted] = may_hold(older, deleted_keys)  # type: ignore[arg-type]  # there is no tombstone among keys
+    kept[deleted] = may_hold(older, deleted_keys)
     selectors = kept.tolist()
     kept_keys = keys[kept] if isinstance(keys, np.ndarray) else list(compress(keys, selectors))
     return Entries(kept_keys, list(compress(values, selectors)))

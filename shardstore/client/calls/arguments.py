@@ -28,6 +28,8 @@ from shardstore.wire.counters import COUNTER_MAX, COUNTER_MIN, is_within
 _BYTES_LIKE = (bytes, bytearray, memoryview)
 _TIMEOUT_MAX = DEADLINE_MS_MAX // 1000
 _NUMBERS = (int, float)
+_JOINED_BYTES_MAX = 512
+"""Items of one length that is longer are joined when they are cut by range."""
 
 
 WAIT, FAIL = "wait", "fail"
@@ -35,7 +37,10 @@ WAIT, FAIL = "wait", "fail"
 
 
 class Items(NamedTuple):
-    """A checked column. `frame` is the column encoded if all items have one length (`stride`), else None."""
+    """A checked column. `frame` is the column encoded if all items have one length (`stride`) that is short, else None.
+
+    A column of long items is not joined before it is cut by range, so that they are copied once.
+    """
 
     items: Sequence[bytes]
     frame: bytes | None
@@ -160,7 +165,7 @@ def checked_timeout_ns(timeout: float | None) -> int:
 def _checked(what: str, items: Sequence[Any], shortest: int, longest: int) -> Items:
     try:
         lengths = set(map(len, items))
-        frame = b"".join(items) if len(lengths) == 1 else None
+        frame = b"".join(items) if len(lengths) == 1 and max(lengths) <= _JOINED_BYTES_MAX else None
     except TypeError:
         items = _all_as_bytes(what, items)
         return _checked(what, items, shortest, longest)

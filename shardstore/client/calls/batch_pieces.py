@@ -91,13 +91,16 @@ def cut_by_range(keys: Items, values: Items | None, boundaries: Boundaries) -> l
     ]
 
 
-def group_by_range(keys: Items, boundaries: Boundaries) -> list[tuple[int, Positions | None]]:
-    """The number of each route that owns some of the keys, and their positions; None if it owns all of them."""
+def group_by_range(keys: Items, boundaries: Boundaries) -> tuple[Positions | None, list[tuple[int, int, int]]]:
+    """The positions of the keys in the order of the routes, and for each route its number and the span of its keys.
+
+    None stands for the order in which the keys are.
+    """
     grouped = _grouped(keys, boundaries)
     if isinstance(grouped, int):
-        return [(grouped, None)]
+        return None, [(grouped, 0, len(keys.items))]
     owners, order, spans = grouped
-    return [(int(owners[begin]), order[begin:end]) for begin, end in spans]
+    return order, [(int(owners[begin]), begin, end) for begin, end in spans]
 
 
 def _grouped(keys: Items, boundaries: Boundaries) -> int | tuple[Owners, Positions, list[tuple[int, int]]]:

@@ -191,7 +191,8 @@ def delete_many(keys: Iterable[Any], timeout: float | None, on_busy: str = WAIT)
 
 def _of_keys(op: Op, keys: Iterable[Any], timeout: float | None, on_busy: str = WAIT) -> Iterator[Many]:
     timeout_ns, fails_when_busy = checked_timeout_ns(timeout), checked_on_busy(on_busy)
-    return _many_calls(timeout_ns, op, fails_when_busy, _read_columns(_iterator("keys", "an iterable of keys", keys)))
+    read = _read_list(keys) if type(keys) is list else _read_columns(_iterator("keys", "an iterable of keys", keys))
+    return _many_calls(timeout_ns, op, fails_when_busy, read)
 
 
 def _many_calls(timeout_ns: int, op: Op, fails_when_busy: bool, read: _Read) -> Iterator[Many]:
@@ -232,6 +233,19 @@ def _iterator(name: str, what: str, items: Any) -> Iterator[Any]:
         return iter(items)
     except TypeError:
         raise InvalidRequest(f"{name} is {what}, not {type(items).__name__}") from None
+
+
+def _read_list(keys: list[Any]) -> _Read:
+    """As _read_columns, by slices, which take less time."""
+    begin = 0
+
+    def read(width: int) -> _Columns:
+        nonlocal begin
+        step = keys[begin : begin + width]
+        begin += len(step)
+        return (step,)
+
+    return read
 
 
 def _read_columns(*iterators: Iterator[Any]) -> _Read:

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from shardstore.client.calls.calls import Page, ScanPage
 from shardstore.key_range import KeyRange
-from shardstore.limits import KEY_BYTES_MAX, KEY_BYTES_MIN, VALUE_BYTES_MAX
+from shardstore.limits import KEY_BYTES_MAX, KEY_BYTES_MIN
 from shardstore.wire.columns import Column, decode
 
 
-def page_of(call: ScanPage, owned: KeyRange, keys: Column, values: Column, entries: int, resume: bytes) -> Page:
+def page_of(
+    call: ScanPage, owned: KeyRange, keys: Column, values: Callable[[], list[bytes]], entries: int, resume: bytes
+) -> Page:
     """The page of the segment that owns the keys `owned`, so far without what the next page needs.
 
-    Raises InvalidColumn.
+    `values` is called if values are wanted. Raises InvalidColumn.
     """
     rest = rest_of_scan(call, owned, resume)
     if not entries:
         return Page([], [], rest, bool(resume))
-    with_values = [] if call.keys_only else decode(*values, entries, 0, VALUE_BYTES_MAX)
+    with_values = [] if call.keys_only else values()
     return Page(decode(*keys, entries, KEY_BYTES_MIN, KEY_BYTES_MAX), with_values, rest, bool(resume))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -18,9 +17,19 @@ class SomeRead(NamedTuple):
     `flags`: those of the requests for the other keys.
     """
 
-    values: list[bytes | None]
+    values: npt.NDArray[np.object_]
     read: npt.NDArray[np.bool_]
     flags: int = 0
+
+    def span(self, begin: int, end: int) -> SomeRead:
+        """Return the keys `begin` to `end` (excluded), in the same memory."""
+        return SomeRead(self.values[begin:end], self.read[begin:end])
+
+    def back_at(self, positions: npt.NDArray[np.intp]) -> SomeRead:
+        """Return the same in another order: each key at its position."""
+        values, read = np.empty_like(self.values), np.empty_like(self.read)
+        values[positions], read[positions] = self.values, self.read
+        return SomeRead(values, read, self.flags)
 
     def rest(self, keys: Sequence[bytes]) -> list[bytes]:
         """Return the keys that were not read, out of all keys of the batch."""
@@ -28,8 +37,8 @@ class SomeRead(NamedTuple):
 
     def with_rest(self, values: Sequence[bytes | None]) -> list[bytes | None]:
         """Return all values, given those of the keys that were not read."""
-        deque(map(self.values.__setitem__, self._rest.tolist(), values), maxlen=0)
-        return self.values
+        self.values[self._rest] = np.fromiter(values, object, len(values))
+        return self.values.tolist()  # type: ignore[no-any-return]
 
     @property
     def _rest(self) -> npt.NDArray[np.intp]:

@@ -102,7 +102,7 @@ class DirectReads:
         if not read:
             return call
         if read == len(call.keys.items):
-            return found.values
+            return found.values.tolist()  # type: ignore[no-any-return]
         rest = Many(call.timeout_ns, call.op, checked_keys(found.rest(call.keys.items)))
         rest.rest_of, rest.flags = found, found.flags
         return rest

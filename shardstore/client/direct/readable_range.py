@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from itertools import compress
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -15,10 +13,12 @@ from shardstore.identifiers import Stored
 from shardstore.key_range import KeyRange
 from shardstore.seams.boards import OpenBoard
 from shardstore.tables.bloom import Mask
+from shardstore.tables.chunk import without_tombstones
 from shardstore.tables.digests import Digests, digest_of
 from shardstore.tables.empty_ranges import EmptyRanges
 from shardstore.tables.not_ready import NOT_READY, NotReady
 from shardstore.tables.segment import Segment
+from shardstore.tables.wanted import Held, Wanted, held_of
 from shardstore.wire.board_format import (
     ANY_KEY,
     FILTER_BYTES,
@@ -100,8 +100,10 @@ class ReadableRange:
                 return found
         return ASK
 
-    def get_many(self, keys: Sequence[bytes], digests: Digests) -> tuple[list[Stored | None], Mask] | Ask:
-        """Return what the tables hold for some of the keys, and which these are; or why a worker must be asked for all.
+    def get_many(self, wanted: Wanted) -> tuple[Held, Mask | None] | Ask:
+        """Return the values of some of the keys, and which these are (None: all of them).
+
+        Or return why a worker must be asked for all of them.
 
         Raises Corruption, StorageFailure, FileNotFoundError.
         """
@@ -112,11 +114,11 @@ class ReadableRange:
             if ANY_KEY in slot[2:]:
                 return IN_MEMORY
             sequence, version, active, sealed = slot
-            read = ~(self._are_in_memory(active, digests) | self._are_in_memory(sealed, digests))
+            read = self._may_be_read(active, sealed, wanted.digests)
             segment = self._files.segment(self._segment, version)
-            found = segment.get_many(*(keys, digests) if read.all() else ([*compress(keys, read)], digests[read]))
+            found = segment.look_up(wanted if read is None else wanted.at(np.flatnonzero(read)))
             if self._words[self._sequence_at] == sequence:
-                return found, read
+                return held_of(without_tombstones(found.tolist())) if segment.tombstones else found, read
         return ASK
 
     def view(self, owned: KeyRange) -> TableView | None:
@@ -153,6 +155,12 @@ class ReadableRange:
             return named == ANY_KEY
         bit = digest[0] & FILTER_MASK
         return bool(self._filters[(named - FIRST_FILTER) * FILTER_BYTES + (bit >> 3)] >> (bit & 7) & 1)
+
+    def _may_be_read(self, active: int, sealed: int, digests: Digests) -> Mask | None:
+        """Return for each key whether it is not in memory, as two filters say that are not ANY_KEY; None: no key is."""
+        if active == sealed == NO_KEYS:
+            return None
+        return ~(self._are_in_memory(active, digests) | self._are_in_memory(sealed, digests))
 
     def _are_in_memory(self, named: int, digests: Digests) -> Mask:
         """Whether each key may be among those of a filter, which is not ANY_KEY."""

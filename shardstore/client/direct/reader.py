@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections import deque
-from collections.abc import Sequence
 from weakref import WeakSet
 
 import numpy as np
 
 from shardstore.client.calls.arguments import Items
-from shardstore.client.calls.batch_pieces import Boundaries, Positions, group_by_range
+from shardstore.client.calls.batch_pieces import Boundaries, group_by_range
 from shardstore.client.calls.calls import Page, ScanPage
 from shardstore.client.calls.some_read import SomeRead
 from shardstore.client.direct.ask import ASK, IN_MEMORY, Ask
@@ -23,9 +21,9 @@ from shardstore.identifiers import TOMBSTONE
 from shardstore.options import ScanMode
 from shardstore.seams.boards import Boards
 from shardstore.seams.filesystem import Filesystem
-from shardstore.tables.chunk import without_tombstones
-from shardstore.tables.digests import Digests, digest_of, digests_of
+from shardstore.tables.digests import digest_of
 from shardstore.tables.not_ready import NOT_READY, NotReady
+from shardstore.tables.wanted import Wanted
 from shardstore.wire.route_map import Route, RouteMap
 
 LOOK_AFTER = 1_024
@@ -79,20 +77,22 @@ class Reader:
 
     def get_many(self, keys: Items, routes: RouteMap, boundaries: Boundaries) -> SomeRead:
         """Return the values of the keys that can be read."""
-        found = SomeRead([None] * len(keys.items), np.zeros(len(keys.items), dtype=np.bool_))
+        order, spans = group_by_range(keys, boundaries)
+        wanted = _wanted(keys) if order is None else _wanted(keys).at(order)
+        found = SomeRead(np.empty(len(wanted), object), np.zeros(len(wanted), np.bool_))
         flags = 0
-        digests = digests_of(keys.items)
-        for number, positions in group_by_range(keys, boundaries):
+        for number, begin, end in spans:
             route = routes.routes[number]
             readable = self._readable(route)
             if readable is not None:
                 try:
-                    flags |= _read_some(readable, keys.items, digests, positions, found)
+                    flags |= _read_some(readable, wanted.span(begin, end), found.span(begin, end))
                 except _FLAWS:
                     self._files.close(route.segment)
                 if not readable.board.is_current():
                     del self._ranges[route.segment]
-        return found._replace(flags=flags)
+        found = found._replace(flags=flags)
+        return found if order is None else found.back_at(order)
 
     def page(self, call: ScanPage, routes: RouteMap) -> Page | Ask:
         """Return the first page of a scan in a range, or ASK. In a snapshot it has the view for the next pages."""
@@ -161,20 +161,22 @@ def _route_of(call: ScanPage, routes: RouteMap) -> Route:
     return routes.routes[bisect_left(routes.starts, call.end) - 1 if call.end else -1]
 
 
-def _read_some(
-    readable: ReadableRange, keys: Sequence[bytes], digests: Digests, positions: Positions | None, found: SomeRead
-) -> int:
-    """Read the keys of a range, which are those at these positions (None: all), and put what it has into `found`.
+def _wanted(keys: Items) -> Wanted:
+    """Return the keys of a call with their digests."""
+    if keys.frame is None:
+        return Wanted.variable(keys.items)
+    return Wanted.fixed(np.frombuffer(keys.frame, f"V{keys.stride}"), keys.items)
+
+
+def _read_some(readable: ReadableRange, wanted: Wanted, found: SomeRead) -> int:
+    """Read keys of a range, and put what it has into `found`.
 
     Returns flags for the request for those that were not read. Raises Corruption, StorageFailure, FileNotFoundError.
     """
-    if positions is not None:
-        keys, digests = list(map(keys.__getitem__, positions.tolist())), digests[positions]
-    some = readable.get_many(keys, digests)
+    some = readable.get_many(wanted)
     if isinstance(some, Ask):
         return some.flags
-    values, read = without_tombstones(some[0]), some[1]
-    places = np.flatnonzero(read) if positions is None else positions[read]
-    deque(map(found.values.__setitem__, places.tolist(), values), maxlen=0)
-    found.read[places] = True
-    return 0 if read.all() else IN_MEMORY.flags
+    values, read = some
+    found.values[slice(None) if read is None else read] = values
+    found.read[:] = True if read is None else read
+    return 0 if read is None else IN_MEMORY.flags

@@ -10,7 +10,7 @@ from shardstore.key_range import KeyRange
 from shardstore.limits import MIB
 from shardstore.tables.cache import SegmentCache
 from shardstore.tables.empty_ranges import EmptyRanges
-from shardstore.tables.scan_page import NOTHING, scan_page
+from shardstore.tables.scan_page import NOTHING, EncodedPage, ValueList, scan_page_and_list
 from shardstore.tables.segment import StoredLayer
 
 READERS_BYTES = 16 * MIB
@@ -39,10 +39,11 @@ class TableView:
         wanted = KeyRange(call.start, call.end).intersection(self._owned)
         if wanted is not None:
             wanted = self._empty.left_of(wanted, call.reverse)
-        page = NOTHING
+        page: EncodedPage = NOTHING
+        values: ValueList = list
         if wanted is not None:
-            page = scan_page(self._layers, wanted, call.reverse, call.keys_only, call.limit)
+            page, values = scan_page_and_list(self._layers, wanted, call.reverse, call.limit)
         if page.passed is not None:
             self._empty.note(page.passed)
-        shown = page_of(call, self._owned, page.keys, page.values, page.entries, page.resume)
+        shown = page_of(call, self._owned, page.keys, values, page.entries, page.resume)
         return shown._replace(view=self) if shown.more else shown

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from shardstore.client.calls.calls import Owner, Page, ScanPage
@@ -70,7 +71,8 @@ def _page_of(request: Request, header: Header, frames: Sequence[bytes]) -> Page:
     call = request.calls[0]
     assert type(call) is ScanPage
     keys = columns.Column(frames[1], bool(header.flags & Flag.KEYS_FIXED))
-    values = columns.Column(frames[2], bool(header.flags & Flag.VALUES_FIXED))
+    values_fixed = bool(header.flags & Flag.VALUES_FIXED)
+    values = partial(columns.decode, frames[2], values_fixed, header.entries, 0, VALUE_BYTES_MAX)
     resume, cursor = frames[3:]
     owned = request.lane.key_range
     owner = Owner(owned, request.route) if cursor and request.route else None

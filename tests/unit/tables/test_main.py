@@ -10,11 +10,12 @@ import pytest
 from shardstore.identifiers import TOMBSTONE, Stored
 from shardstore.key_range import EVERYTHING, KeyRange
 from shardstore.limits import BLOCK_ENTRIES
-from shardstore.tables.digests import digest_of, digests_of
+from shardstore.tables.digests import digest_of
 from shardstore.tables.empty_layer import EMPTY_LAYER
 from shardstore.tables.main import Main
 from shardstore.tables.table_format import Identity
 from shardstore.tables.table_reader import Table
+from shardstore.tables.wanted import Wanted
 from shardstore.wire.columns import decode
 from tests.unit.layer_reading import content_of, stretches
 from tests.unit.table_samples import STORE, absent_from, empty_filesystem, sample, write
@@ -57,13 +58,12 @@ def test_points_one_by_one_and_together(main: Main) -> None:
 def test_only_what_is_still_missing_is_filled_in(main: Main, step: int) -> None:
     asked = [*absent_from(ENTRIES), *KEYS][::-1]
     places = np.arange(0, len(asked), step)
-    found: list[Stored | None] = [b"newer"] * len(asked)
-    for place in places.tolist():
-        found[place] = None
-    left = main.fill(found, asked, digests_of(asked), places)
-    assert left.tolist() == [place for place in places.tolist() if asked[place] not in ENTRIES]
+    found = np.full(len(asked), b"newer", object)
+    found[places] = None
+    left = main.fill(found, Wanted.of(asked).at(places), places)
+    assert places[left].tolist() == [place for place in places.tolist() if asked[place] not in ENTRIES]
     wanted = set(places.tolist())
-    assert found == [ENTRIES.get(key) if place in wanted else b"newer" for place, key in enumerate(asked)]
+    assert found.tolist() == [ENTRIES.get(key) if place in wanted else b"newer" for place, key in enumerate(asked)]
 
 
 def test_keys_that_agree_in_all_bytes_that_are_compared_at_once() -> None:

@@ -10,11 +10,12 @@ from shardstore.errors import Corruption
 from shardstore.files.file_names import segment_directory, table_file
 from shardstore.identifiers import TOMBSTONE, Stored
 from shardstore.key_range import KeyRange
-from shardstore.tables.digests import digest_of, digests_of
+from shardstore.tables.digests import digest_of
 from shardstore.tables.empty_layer import EMPTY_LAYER
 from shardstore.tables.manifest import Manifest, new_manifest, read_manifest
 from shardstore.tables.segment import Segment
 from shardstore.tables.table_format import Identity
+from shardstore.tables.wanted import Wanted
 from shardstore.workers.segment.manifest_writer import create_segment, open_manifest, publish_manifest
 from tests.unit.faulty_filesystem import FaultyFilesystem
 from tests.unit.table_samples import STORE, empty_filesystem, write
@@ -84,15 +85,15 @@ def test_one_key_is_read_with_its_digest() -> None:
 
 
 @pytest.mark.parametrize("count", [1, 3, 40])
-def test_the_digests_of_many_keys_may_be_given(count: int) -> None:
+def test_keys_that_are_known_already_are_looked_up_as_others(count: int) -> None:
     filesystem = empty_filesystem()
     published(filesystem, OLDEST, MIDDLE, NEWEST)
     expected = {**OLDEST, **MIDDLE, **NEWEST, b"absent": None}
     asked = [*expected][-count:]
     counts = []
-    for digests in (None, digests_of(asked)):
+    for look_up in (Segment.get_many, lambda segment, keys: segment.look_up(Wanted.of(keys)).tolist()):
         segment = Segment.open(filesystem, STORE, SEGMENT)
-        assert segment.get_many(asked, digests) == list(map(expected.get, asked))
+        assert look_up(segment, asked) == list(map(expected.get, asked))
         counts.append((segment.keys_asked, segment.layers_asked))
     assert counts[0] == counts[1]
     assert counts[0][0] == count

@@ -9,7 +9,9 @@ from shardstore.files.file_names import segment_directory
 from shardstore.identifiers import TOMBSTONE, Stored
 from shardstore.key_range import EVERYTHING, KeyRange
 from shardstore.limits import BLOCK_ENTRIES
-from shardstore.segment_options import DEFAULTS
+from shardstore.segment_options import DEFAULTS, Compression, SegmentOptions
+from shardstore.tables.blocks import StoredBlocks
+from shardstore.tables.cache import SegmentCache
 from shardstore.tables.table_format import Identity
 from shardstore.tables.table_reader import FEW_KEYS, LayerPage, Table
 from shardstore.wire.columns import decode
@@ -117,6 +119,7 @@ def test_a_page_is_the_encoded_chunk(layout: str, reverse: bool, entries_max: in
         chunk = table.chunk(key_range, reverse, entries_max, bytes_max)
         assert page is not None
         assert decoded(page) == (list(chunk.keys), list(chunk.values))
+        assert page.value_list() == chunk.values
         assert (page.first_key, page.last_key) == (chunk.keys[0], chunk.keys[-1])
         assert page.exhausted == chunk.exhausted
 
@@ -190,6 +193,23 @@ def test_another_table_of_the_same_name_and_size_is_refused() -> None:
     write(filesystem, {b"a": b"2"})
     with pytest.raises(Corruption, match="not the one the manifest names"):
         Table.open(filesystem, IDENTITY, record)
+
+
+@pytest.mark.parametrize("together", [False, True])
+def test_blocks_are_verified_once_for_all_readers_of_a_file(together: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    entries = sample("fixed-fixed", COUNT)
+    table = table_of(entries, SegmentOptions(compression=Compression.NONE))
+    verified: list[int] = []
+    plain = StoredBlocks.verified
+    monkeypatch.setattr(
+        StoredBlocks, "verified", lambda blocks, block: (verified.append(block), plain(blocks, block))[1]
+    )
+    for reader in (table, table.apart(SegmentCache()), table):
+        if together:
+            assert reader.get_many([*entries]) == [*entries.values()]
+        else:
+            assert reader.chunk(EVERYTHING, False, LOTS, LOTS).values == [*entries.values()]
+    assert sorted(verified) == [*range(len(table.blocks()))]
 
 
 def decoded(page: LayerPage) -> tuple[list[bytes], list[bytes]]:

@@ -28,11 +28,12 @@ class FakeReads:
 
     def get_many(self, call: Many) -> Many | list[bytes | None]:
         keys = call.keys.items
-        found = SomeRead([self.held.get(key) for key in keys], np.array([key in self.held for key in keys]))
+        values = np.fromiter(map(self.held.get, keys), object, len(keys))
+        found = SomeRead(values, np.array([key in self.held for key in keys]))
         if not found.read.any():
             return call
         if found.read.all():
-            return found.values
+            return values.tolist()  # type: ignore[no-any-return]
         rest = Many(call.timeout_ns, call.op, checked_keys(found.rest(keys)))
         rest.rest_of = found
         return rest

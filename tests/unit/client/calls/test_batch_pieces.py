@@ -49,6 +49,17 @@ def test_one_range_takes_the_whole_batch() -> None:
     assert piece == Piece((b"ba", b"12"), int(Flag.KEYS_FIXED | Flag.VALUES_FIXED), 2, None)
 
 
+@pytest.mark.parametrize("starts", [[], [b"b"]])
+def test_long_items_of_one_length_are_joined_only_when_they_are_cut(starts: list[bytes]) -> None:
+    keys, values = [b"a" * 600, b"b" * 600, b"a" + b"c" * 599], [b"%d" % at * 2_000 for at in range(3)]
+    assert checked_values(values).frame is None
+    for _, piece in check(keys, values, starts):
+        assert piece.flags == Flag.KEYS_FIXED | Flag.VALUES_FIXED
+    changeable = list(map(bytearray, values))
+    assert checked_values(changeable).items == values
+    assert set(map(type, checked_values(changeable).items)) == {bytes}
+
+
 def test_a_batch_within_one_of_many_ranges_is_not_sorted() -> None:
     ((route, piece),) = check([b"cc", b"cb"], None, [b"a", b"c", b"d"])
     assert piece.positions is None
@@ -115,9 +126,10 @@ def test_keys_of_mixed_lengths_that_agree_for_long() -> None:
 )
 def test_keys_are_grouped_as_they_are_cut(keys: list[bytes], starts: set[bytes]) -> None:
     boundaries = Boundaries([b"", *sorted(starts)])
-    grouped = group_by_range(checked_keys(keys), boundaries)
+    order, spans = group_by_range(checked_keys(keys), boundaries)
     pieces = cut_by_range(checked_keys(keys), None, boundaries)
-    as_lists = [(route, None if positions is None else positions.tolist()) for route, positions in grouped]
+    as_lists = [(route, None if order is None else order[begin:end].tolist()) for route, begin, end in spans]
+    assert order is not None or spans[0][1:] == (0, len(keys))
     assert as_lists == [
         (route, None if piece.positions is None else piece.positions.tolist()) for route, piece in pieces
     ]

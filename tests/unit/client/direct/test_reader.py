@@ -75,7 +75,7 @@ def test_a_deleted_key_has_no_value(read: Read) -> None:
 def test_keys_asked_for_twice_are_read_twice(read: Read) -> None:
     asked = [KEYS[0], KEYS[-1], KEYS[0]]
     found = read.reader.get_many(checked_keys(asked), read.routes, Boundaries(read.routes.starts))
-    assert found.values == list(map(VALUES.get, asked))
+    assert found.values.tolist() == list(map(VALUES.get, asked))
 
 
 def test_only_what_is_in_memory_is_left(read: Read) -> None:
