@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from shardstore.options import Durability, ScanMode
     from shardstore.outcome import Ending, Outcome
     from shardstore.segment_options import Compression, SegmentOptions
-    from shardstore.spaces.infos import SpaceInfo, SpaceStats
+    from shardstore.spaces.infos import SpaceInfo
     from shardstore.stats_schema import NoStats, RouterStats, Stats, WorkerStats
     from shardstore.topology_options import TopologyOptions
     from shardstore.wire.admin_messages import PlannedChange, RangeRow
@@ -84,7 +84,6 @@ __all__ = [
     "Space",
     "SpaceBatch",
     "SpaceInfo",
-    "SpaceStats",
     "Stats",
     "StorageFailure",
     "TopologyOptions",
@@ -120,7 +119,7 @@ def _value_of(name: str) -> object:
             import shardstore.keys as value
         case "values":
             import shardstore.values as value
-        case "AsyncSpace" | "AsyncSpaceBatch" | "Space" | "SpaceBatch" | "SpaceInfo" | "SpaceStats":
+        case "AsyncSpace" | "AsyncSpaceBatch" | "Space" | "SpaceBatch" | "SpaceInfo":
             value = getattr(_home_for_spaces(name), name)
         case _:
             value = getattr(_home_of(name), name)

@@ -2,7 +2,7 @@
 
 reserved.py     the keys of the store that are reserved for spaces
 document.py     what is stored of a space
-infos.py        what `spaces` and `stats` return
+infos.py        what `spaces` returns
 space_types.py  the types that a caller wants, against those that are stored
 registry.py     making, finding and dropping a space, step by step
 steps.py        runs steps with either client

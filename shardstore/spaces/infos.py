@@ -1,4 +1,4 @@
-"""What `spaces` and `stats` return."""
+"""What `spaces` returns."""
 
 from __future__ import annotations
 
@@ -25,20 +25,6 @@ class SpaceInfo(NamedTuple):
     value: str
     number: int
     dropped: bool
-
-
-class SpaceStats(NamedTuple):
-    """How much is in a space, roughly.
-
-    Attributes:
-        entries: The number of entries.
-        bytes: The size of keys and values, with what the store puts in front of the keys.
-        error: By how many entries `entries` may be wrong.
-    """
-
-    entries: int
-    bytes: int
-    error: int
 
 
 def infos_from(documents: Iterable[tuple[bytes, bytes]]) -> dict[str, SpaceInfo]:

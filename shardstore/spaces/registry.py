@@ -74,5 +74,5 @@ def _make(wanted: WantedSpace, timeout: float | None) -> Steps[None]:
 def _remove(name: str, document: SpaceDocument, timeout: float | None) -> Steps[None]:
     """Remove what is in a space that was dropped, then its document."""
     data = range_of_prefix(prefix_of_space(document.number))
-    yield methodcaller("_delete_range", data.start, data.end, timeout=timeout)
+    yield methodcaller("delete_range", data.start, data.end, timeout=timeout)
     yield methodcaller("compare_and_set", document_key(name), document.encoded_as_dropped, None, timeout=timeout)

@@ -27,7 +27,6 @@ from shardstore import (
     Space,
     SpaceBatch,
     SpaceInfo,
-    SpaceStats,
     Stats,
     WorkerStats,
     connect,
@@ -142,7 +141,7 @@ def spaces(db: Client, token: bytes) -> None:
     assert_type(visits.next_key(("ada", 1)), tuple[str, int] | None)
     assert_type(visits.scan(prefix=("ada",)), ScanIterator[tuple[tuple[str, int], int]])
     assert_type(visits.scan(keys_only=True), ScanIterator[tuple[str, int]])
-    assert_type(visits.stats(), SpaceStats)
+    assert_type(visits.stats(), Estimate)
 
 
 def mappings(visits: Space[tuple[str, int], int]) -> None:

@@ -6,8 +6,8 @@ from typing import TypeVar
 
 from shardstore.client.aio.scan import AsyncScanIterator
 from shardstore.client.aio.space_mapping import AsyncSpaceMapping
+from shardstore.estimate import Estimate
 from shardstore.spaces import registry
-from shardstore.spaces.infos import SpaceStats
 from shardstore.spaces.key_bounds import whole
 from shardstore.spaces.steps import run_steps_async
 
@@ -29,14 +29,14 @@ class AsyncSpace(AsyncSpaceMapping[K, V]):
         name = repr(self.name) if self.name else "of raw bytes"
         return f"<shardstore.AsyncSpace {name:.60}, {self.key_type:.60} to {self.value_type}>"
 
-    async def stats(self, *, timeout: float | None = None) -> SpaceStats:
-        """Return how much is in the space, roughly: without counting.
+    async def stats(self, *, timeout: float | None = None) -> Estimate:
+        """Return about how much is in the space, without looking at its keys, as `estimate` of the client does.
 
         Args:
             timeout: Seconds for each request; None is 30.
 
         Returns:
-            The numbers of entries and bytes, and by how much they may be wrong.
+            The numbers of keys and bytes, and how far that of the keys may be off.
 
         Raises:
             InvalidRequest: The space was dropped.
@@ -44,4 +44,4 @@ class AsyncSpace(AsyncSpaceMapping[K, V]):
         """
         if self.name:
             await run_steps_async(self._db, registry.check_current(self._codec, timeout))
-        return SpaceStats(*await self._db._estimate(*whole(self._codec), timeout=timeout))
+        return await self._db.estimate(*whole(self._codec), timeout=timeout)

@@ -115,7 +115,7 @@ class AsyncSpaceRanges(Generic[K, V]):
     async def count(
         self, start: Any = None, end: Any = None, prefix: Any = None, *, timeout: float | None = None
     ) -> int:
-        """Return how many keys there are, exactly.
+        """Return how many keys there are, exactly. The workers count them.
 
         Args:
             start: The first key that counts; None: no bound.
@@ -128,14 +128,14 @@ class AsyncSpaceRanges(Generic[K, V]):
 
         Raises:
             InvalidRequest: An argument is not allowed.
-            The other errors of `scan` of the client.
+            The other errors of `get` of the client.
         """
         return await self._count_between(bounds_of(self._codec, start, end, prefix), timeout)
 
     async def delete_range(
         self, start: Any = None, end: Any = None, prefix: Any = None, *, timeout: float | None = None
     ) -> None:
-        """Remove all keys that lie together; without bounds, all keys of the space.
+        """Remove all keys that lie together, as `delete_range` of the client does; without bounds, all of the space.
 
         Args:
             start: The first key to remove; None: no bound.
@@ -145,7 +145,7 @@ class AsyncSpaceRanges(Generic[K, V]):
 
         Raises:
             InvalidRequest: An argument is not allowed.
-            The other errors of `delete_many` of the client.
+            The other errors of `delete_range` of the client.
         """
         await self._delete_between(bounds_of(self._codec, start, end, prefix), timeout)
 
@@ -242,9 +242,9 @@ class AsyncSpaceRanges(Generic[K, V]):
 
     async def _count_between(self, bounds: Bounds, timeout: float | None = None) -> int:
         start, end = bounds
-        return await self._db._count(start, end, timeout=timeout) if start < end else 0
+        return await self._db.count(start, end, timeout=timeout) if start < end else 0
 
     async def _delete_between(self, bounds: Bounds, timeout: float | None = None) -> None:
         start, end = bounds
         if start < end:
-            await self._db._delete_range(start, end, timeout=timeout)
+            await self._db.delete_range(start, end, timeout=timeout)

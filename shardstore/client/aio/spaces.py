@@ -150,19 +150,3 @@ class AsyncSpaces(AsyncLifetime):
         from shardstore.spaces.steps import run_steps_async
 
         return await run_steps_async(self, registry.drop_space(name, timeout))
-
-    async def _count(self, start: bytes, end: bytes, *, timeout: float | None = None) -> int:
-        scan = scan_from_arguments(start, end, None, False, None, True, ScanMode.SNAPSHOT, None, timeout)
-        return len([key async for key in self._iterate(scan)])
-
-    async def _delete_range(self, start: bytes, end: bytes, *, timeout: float | None = None) -> None:
-        scan = scan_from_arguments(start, end, None, False, None, True, ScanMode.SNAPSHOT, None, timeout)
-        await cast("AsyncClient", self).delete_many([key async for key in self._iterate(scan)], timeout=timeout)
-
-    async def _estimate(self, start: bytes, end: bytes, *, timeout: float | None = None) -> tuple[int, int, int]:
-        scan = scan_from_arguments(start, end, None, False, None, False, ScanMode.SNAPSHOT, None, timeout)
-        entries = size = 0
-        async for key, value in self._iterate(scan):
-            entries += 1
-            size += len(key) + len(value)
-        return entries, size, 0

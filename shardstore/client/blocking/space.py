@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TypeVar
 
 from shardstore.client.blocking.space_mapping import SpaceMapping
+from shardstore.estimate import Estimate
 from shardstore.spaces import registry
-from shardstore.spaces.infos import SpaceStats
 from shardstore.spaces.key_bounds import whole
 from shardstore.spaces.steps import run_steps
 
@@ -30,14 +30,14 @@ class Space(SpaceMapping[K, V]):
         name = repr(self.name) if self.name else "of raw bytes"
         return f"<shardstore.Space {name:.60}, {self.key_type:.60} to {self.value_type}>"
 
-    def stats(self, *, timeout: float | None = None) -> SpaceStats:
-        """Return how much is in the space, roughly: without counting.
+    def stats(self, *, timeout: float | None = None) -> Estimate:
+        """Return about how much is in the space, without looking at its keys, as `estimate` of the client does.
 
         Args:
             timeout: Seconds for each request; None is 30.
 
         Returns:
-            The numbers of entries and bytes, and by how much they may be wrong.
+            The numbers of keys and bytes, and how far that of the keys may be off.
 
         Raises:
             InvalidRequest: The space was dropped.
@@ -45,4 +45,4 @@ class Space(SpaceMapping[K, V]):
         """
         if self.name:
             run_steps(self._db, registry.check_current(self._codec, timeout))
-        return SpaceStats(*self._db._estimate(*whole(self._codec), timeout=timeout))
+        return self._db.estimate(*whole(self._codec), timeout=timeout)

@@ -113,7 +113,7 @@ class SpaceRanges(Generic[K, V]):
         )
 
     def count(self, start: Any = None, end: Any = None, prefix: Any = None, *, timeout: float | None = None) -> int:
-        """Return how many keys there are, exactly.
+        """Return how many keys there are, exactly. The workers count them.
 
         Args:
             start: The first key that counts; None: no bound.
@@ -126,14 +126,14 @@ class SpaceRanges(Generic[K, V]):
 
         Raises:
             InvalidRequest: An argument is not allowed.
-            The other errors of `scan` of the client.
+            The other errors of `get` of the client.
         """
         return self._count_between(bounds_of(self._codec, start, end, prefix), timeout)
 
     def delete_range(
         self, start: Any = None, end: Any = None, prefix: Any = None, *, timeout: float | None = None
     ) -> None:
-        """Remove all keys that lie together; without bounds, all keys of the space.
+        """Remove all keys that lie together, as `delete_range` of the client does; without bounds, all of the space.
 
         Args:
             start: The first key to remove; None: no bound.
@@ -143,7 +143,7 @@ class SpaceRanges(Generic[K, V]):
 
         Raises:
             InvalidRequest: An argument is not allowed.
-            The other errors of `delete_many` of the client.
+            The other errors of `delete_range` of the client.
         """
         self._delete_between(bounds_of(self._codec, start, end, prefix), timeout)
 
@@ -236,9 +236,9 @@ class SpaceRanges(Generic[K, V]):
 
     def _count_between(self, bounds: Bounds, timeout: float | None = None) -> int:
         start, end = bounds
-        return self._db._count(start, end, timeout=timeout) if start < end else 0
+        return self._db.count(start, end, timeout=timeout) if start < end else 0
 
     def _delete_between(self, bounds: Bounds, timeout: float | None = None) -> None:
         start, end = bounds
         if start < end:
-            self._db._delete_range(start, end, timeout=timeout)
+            self._db.delete_range(start, end, timeout=timeout)

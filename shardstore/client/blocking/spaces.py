@@ -150,19 +150,3 @@ class Spaces(Lifetime):
         from shardstore.spaces.steps import run_steps
 
         return run_steps(self, registry.drop_space(name, timeout))
-
-    def _count(self, start: bytes, end: bytes, *, timeout: float | None = None) -> int:
-        scan = scan_from_arguments(start, end, None, False, None, True, ScanMode.SNAPSHOT, None, timeout)
-        return sum(1 for _ in self._iterate(scan))
-
-    def _delete_range(self, start: bytes, end: bytes, *, timeout: float | None = None) -> None:
-        scan = scan_from_arguments(start, end, None, False, None, True, ScanMode.SNAPSHOT, None, timeout)
-        cast("Client", self).delete_many(self._iterate(scan), timeout=timeout)
-
-    def _estimate(self, start: bytes, end: bytes, *, timeout: float | None = None) -> tuple[int, int, int]:
-        scan = scan_from_arguments(start, end, None, False, None, False, ScanMode.SNAPSHOT, None, timeout)
-        entries = size = 0
-        for key, value in self._iterate(scan):
-            entries += 1
-            size += len(key) + len(value)
-        return entries, size, 0

@@ -38,7 +38,8 @@ class SortedClient:
         self.data[key] = b"%d" % (int(self.data.get(key, b"0")) + by)
         return int(self.data[key])
 
-    def _delete_range(self, start: bytes, end: bytes, *, timeout: float | None = None) -> None:
+    def delete_range(self, start: bytes, end: bytes, *, timeout: float | None = None) -> None:
+        """Remove keys."""
         self._begin("delete_range")
         for key in list(self.data.irange(start, end, (True, False))):
             del self.data[key]
