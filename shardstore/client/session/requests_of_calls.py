@@ -27,7 +27,7 @@ from shardstore.errors import InvalidRequest
 from shardstore.key_range import KeyRange
 from shardstore.limits import KEY_BYTES_MAX, KEY_BYTES_MIN, VALUE_BYTES_MAX
 from shardstore.wire import columns
-from shardstore.wire.messages import CountRequest, ScanRequest, TakeRequest, encode
+from shardstore.wire.messages import CountRequest, ScanRequest, TakeRequest, decode, encode
 from shardstore.wire.wire_format import Flag, Op
 
 
@@ -83,8 +83,8 @@ def requests_instead_of(request: Request, lane_map: LaneMap) -> list[Request]:
         case DeleteRange():
             return _of_range(call, KeyRange(*request.body), lane_map)
         case Count():
-            wanted = lane.key_range.intersection(KeyRange(call.start, call.end))
-            return _of_range(call, wanted, lane_map) if wanted else []
+            asked = decode(CountRequest, request.body[0])
+            return _of_range(call, KeyRange(asked.start, asked.end), lane_map)
         case GetStats():
             same_worker = lane_map.lane_of_each_worker().get(lane.route.worker) if lane.route else None
             return [replace(request, lane=same_worker)] if same_worker else []

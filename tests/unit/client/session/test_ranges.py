@@ -122,6 +122,21 @@ def test_a_count_goes_on_with_the_heirs(filled: SessionDriver) -> None:
     assert filled.ended[call].entries == len(EVERY_KEY)  # type: ignore[union-attr]
 
 
+def test_a_count_of_a_part_stays_one_of_that_part(filled: SessionDriver) -> None:
+    """Its range is merged with a neighbour, which is counted by a request of its own, and then split again."""
+    call = counted()
+    filled.submit(call)
+    merge(filled, 2)
+    filled.deliver(len(filled.wire))  # the refusals of the former owners, after which the new one is asked
+    merged = filled.cluster.route_map.route_of(KEYS[0]).segment
+    filled.cluster.split(merged, b"\x60", [0, 1])
+    filled.cluster.fence()
+    filled.receive(filled.cluster.broadcast())
+    filled.run()
+    filled.advance(5_000)
+    assert filled.ended[call].entries == len(EVERY_KEY)  # type: ignore[union-attr]
+
+
 def test_a_range_without_a_possible_key_needs_no_request() -> None:
     top = b"\xff" * KEY_BYTES_MAX + b"\0"
     for start, end in ((b"b", b"a"), (b"a", b"a"), (b"", b""), (top, None)):

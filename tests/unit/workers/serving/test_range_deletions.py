@@ -113,6 +113,17 @@ def test_conditions_are_judged_on_one_that_is_not_applied_yet(worker: WorkerDriv
     assert [worker.told(each) for each in (wrong, right, other, counted)] == [False, True, True, 5]
 
 
+def test_batches_and_takes_see_one_that_is_not_applied_yet(worker: WorkerDriver) -> None:
+    write(worker, {b"a": b"1", b"b": b"1", b"z": b"1"})
+    worker.delete_range(b"", b"m")
+    refused = worker.batch({b"c": b"2"}, {b"a": b"1"})
+    accepted = worker.batch({b"n": b"2"}, {b"a": None, b"b": None})
+    first, second = worker.take(), worker.take()
+    worker.settle()
+    assert [header.entries for each in (refused, accepted) for header, _ in worker.answers(each)] == [0, 1]
+    assert [worker.taken(each) for each in (first, second)] == [(b"n", b"2"), (b"z", b"1")]
+
+
 def test_a_range_beyond_that_of_the_segment_is_refused(tmp_path: Path) -> None:
     worker = WorkerDriver(tmp_path, boundaries=(b"m",)).serve()
     for bounds in ((b"", b""), (b"a", b"n"), (b"x", b"y")):
