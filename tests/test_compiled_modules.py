@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import shutil
 import subprocess
 import sys
 import tomllib
+from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -31,6 +34,31 @@ def test_what_a_user_calls_stays_interpreted() -> None:
     assert [
         module for module in MODULES if module.replace(".", "/").startswith(tuple(f"shardstore/{p}" for p in PUBLIC))
     ] == []
+
+
+def test_no_interpreted_class_has_a_base_that_is_compiled() -> None:
+    """An instance of such a class could not be made."""
+    assert list(chain.from_iterable(map(compiled_bases, interpreted_files()))) == []
+
+
+def interpreted_files() -> Iterator[Path]:
+    """All modules of the product but those that are compiled."""
+    compiled = {PROJECT / f"{module.replace('.', '/')}.py" for module in MODULES}
+    for place in (PROJECT / "shardstore", PROJECT / "shardstore/router", PROJECT / "shardstore/workers"):
+        yield from (file for file in place.rglob("*.py") if file not in compiled)
+
+
+def compiled_bases(file: Path) -> Iterator[str]:
+    """The classes of a module whose base is a class of a compiled module."""
+    tree = ast.parse(file.read_text("utf-8"))
+    imported: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module in MODULES:
+            imported.update(each.asname or each.name for each in node.names)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ClassDef):
+            bases = {name.id for base in node.bases for name in ast.walk(base) if isinstance(name, ast.Name)}
+            yield from (f"{file.name}: {node.name} is a {base}" for base in bases & imported)
 
 
 @pytest.mark.slow
