@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from shardstore.errors import Busy, Corruption, InvalidRequest, ScanInvalidated, StorageFailure
+from shardstore.errors import Busy, Corruption, InvalidRequest, ScanInvalidated, StorageFailure, Unavailable
 from shardstore.identifiers import client_of_worker, tag_of_store
 from shardstore.options import WorkerOptions
 from shardstore.seams.boards import Boards
@@ -174,14 +174,13 @@ class WorkerCore:
             self._changes.forget_former(service.scans.open.has_scans_of)
         self._remote_reads.forget_old(now_ns)
         self._stalls.pass_time(now_ns)
-        self._holdings.pass_time(now_ns)
-        effects: list[Effect] = []
+        effects = self._holdings.pass_time(now_ns)
         if self._registration.is_due(now_ns):
             if service and self._registration.serving is not None:
                 service.lease.pass_time()
-                effects = self._beat(service, now_ns)
+                effects += self._beat(service, now_ns)
             else:
-                effects = self._registration.register(now_ns)
+                effects += self._registration.register(now_ns)
         if service is None:
             return effects
         if now_ns >= self._load.due_ns:
@@ -255,7 +254,7 @@ class WorkerCore:
             if asker.header.op in WRITES:
                 self.service.seal_when_grown()
             return effects
-        except (InvalidRequest, Busy, ScanInvalidated, Corruption, StorageFailure) as error:
+        except (InvalidRequest, Busy, ScanInvalidated, Corruption, StorageFailure, Unavailable) as error:
             self._counts[_COUNTED.get(type(error), "failed requests")] += 1
             if isinstance(error, Busy):
                 self._stalls.refused(error.cause, now_ns)

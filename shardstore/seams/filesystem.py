@@ -103,5 +103,11 @@ class Filesystem(Protocol):
     def sync_directory(self, path: str) -> None:
         """Make all changes of names in the directory durable. A failure is final, as for File.sync."""
 
+    def forget_failed_sync(self, path: str) -> None:
+        """Let a directory be synced again whose sync failed.
+
+        What was to be synced stays in doubt: the caller makes all names in the directory anew that matter to it.
+        """
+
     def lock(self, path: str) -> Lock | None:
         """Lock the lock file, creating it if needed; None if another process holds it."""

@@ -251,6 +251,10 @@ class PosixFilesystem:
             self._unsyncable[path] = failure_of("sync directory", path, error)
             raise self._unsyncable[path] from error
 
+    def forget_failed_sync(self, path: str) -> None:
+        """Let a directory be synced again whose sync failed."""
+        self._unsyncable.pop(path, None)
+
     def lock(self, path: str) -> PosixLock | None:
         """Lock the lock file, creating it if needed; None if another process, or this one, holds it."""
         try:

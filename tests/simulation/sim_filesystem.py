@@ -279,6 +279,10 @@ class SimFilesystem:
             raise self._unsyncable[path]
         directory.sync()
 
+    def forget_failed_sync(self, path: str) -> None:
+        """Let a directory be synced again whose sync failed."""
+        self._unsyncable.pop(path, None)
+
     def lock(self, path: str) -> SimLock | None:
         """Create the lock file if it is missing and lock it; None if it is locked."""
         if not self.exists(path):

@@ -325,6 +325,8 @@ class TestSync:
             filesystem.sync_directory("")
         with pytest.raises(StorageFailure, match="sync directory"):
             filesystem.sync_directory("")
+        filesystem.forget_failed_sync("")
+        filesystem.sync_directory("")
 
 
 class TestFullDisk:

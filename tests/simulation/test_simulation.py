@@ -9,12 +9,20 @@ from tests.simulation.world import simulate
 
 SEEDS = 250
 FAST = 10
+A_SYNC_FAILS_AT_OPENING = (3193, 200228)
+"""Seeds in which the directory of a segment could not be synced while its range was opened."""
 
 
 @pytest.mark.parametrize(
     "seed", [*range(FAST), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(FAST, SEEDS))]
 )
 def test_every_promise_holds(seed: int) -> None:
+    simulate(seed)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", A_SYNC_FAILS_AT_OPENING)
+def test_a_range_that_the_disk_kept_from_being_opened_is_served_again(seed: int) -> None:
     simulate(seed)
 
 

@@ -3,6 +3,7 @@
 owned_range.py        one range
 role.py               its role in topology changes
 range_opener.py       opens ranges from their manifests
+reopening.py          tries again to open ranges that the disk kept from being opened
 replay.py             replays the log into the overlays
 inheritance.py        the parents that a child reads until it has files
 range_view.py         what a scan reads

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from shardstore.errors import Corruption, StorageFailure
+from shardstore.errors import Corruption, Unavailable
 from shardstore.identifiers import TOMBSTONE, Stored
 from shardstore.key_range import KeyRange
 from shardstore.tables.empty_layer import EMPTY_LAYER
@@ -35,7 +35,8 @@ class OwnedRange:
     """The state of one range.
 
     Below the overlay lies the `segment`, or the `inheritance` of a child that is not materialised yet. If the segment
-    could not be opened, there is neither; `damage` says why, and nothing is served. `role` is the range's role in
+    could not be opened, there is neither; `damage` says why, and nothing is served: Unavailable if the disk refused an
+    operation, which is no damage and may pass. `role` is the range's role in
     topology changes: a range with an inheritance is a child that waits or was adopted. The log holds no record of a
     fenced parent above `fence_lsn`; 0 for ranges that are not fenced. `check_invariants` checks all of this.
 
@@ -55,7 +56,7 @@ class OwnedRange:
     epoch: int
     segment: Segment | None
     dedup: DedupWindow
-    damage: Corruption | StorageFailure | None = None
+    damage: Corruption | Unavailable | None = None
     overlay: Overlay = field(default_factory=Overlay)
     job_damage: Corruption | None = None
     writes_applied: int = 0
@@ -178,7 +179,7 @@ class OwnedRange:
             self.version_settled = self.version
 
     def stored(self) -> Segment | Inheritance:
-        """What lies below the overlay. Raises Corruption or StorageFailure if the segment could not be opened."""
+        """What lies below the overlay. Raises Corruption or Unavailable if the segment could not be opened."""
         stored = self.segment or self.inheritance
         if stored is None:
             assert self.damage is not None

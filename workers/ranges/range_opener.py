@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 
-from shardstore.errors import Corruption, NotWritable, StorageFailure
+from shardstore.errors import Corruption, StorageFailure, Unavailable
 from shardstore.files.documents import HEAD_BYTES
 from shardstore.files.file_names import SEGMENTS, manifest, segment_of
 from shardstore.key_range import KeyRange
@@ -20,7 +20,7 @@ from shardstore.workers.ranges.dedup import DedupWindow
 from shardstore.workers.ranges.inheritance import Inheritance
 from shardstore.workers.ranges.owned_range import OwnedRange
 from shardstore.workers.ranges.role import WAITING
-from shardstore.workers.segment.manifest_writer import create_segment, open_manifest
+from shardstore.workers.segment.manifest_writer import create_segment, open_manifest, renew_manifest
 from shardstore.workers.wal.log_document import read_log_document
 from shardstore.workers.wal.recovery import RecoveredLog, recover
 
@@ -67,7 +67,9 @@ def open_log(filesystem: Filesystem, store: str, worker: int, entropy: Entropy) 
 def open_range(
     filesystem: Filesystem, store: str, assignment: Assignment, cache: SegmentCache, version_logged: int
 ) -> OwnedRange:
-    """Open a range, or create it. A damaged one is returned as well, and raises its damage when it is read or written.
+    """Open a range, or create it. One that cannot be opened is returned as well, and raises why when it is used.
+
+    After damage it stays like that; if the disk refused an operation, see reopening.py.
 
     `version_logged`: the version of the manifest that the log knows of; 0 if it knows none.
 
@@ -75,7 +77,7 @@ def open_range(
     """
     key_range = KeyRange(assignment.start, assignment.end)
     segment, dedup = None, DedupWindow()
-    damage: Corruption | StorageFailure | None = None
+    damage: Corruption | Unavailable | None = None
     try:
         segment, dedup = _open_segment(filesystem, store, assignment, key_range, cache, version_logged)
     except Corruption as found:
@@ -83,10 +85,20 @@ def open_range(
     except StorageFailure as found:
         if assignment.create:
             raise
-        damage = found
+        damage = Unavailable(f"segment {assignment.segment} cannot be opened, {found}; it is tried again")
     return OwnedRange(
         assignment.segment, key_range, assignment.epoch, segment, dedup, damage, version_logged=version_logged
     )
+
+
+def can_be_opened(filesystem: Filesystem, store: str, segment: int) -> bool:
+    """Whether the disk no longer keeps a segment from being opened. If it is damaged, opening it will say so."""
+    try:
+        with suppress(Corruption, FileNotFoundError):
+            renew_manifest(filesystem, store, segment)
+    except StorageFailure:
+        return False
+    return True
 
 
 def open_child(
@@ -130,7 +142,7 @@ def _open_segment(
     if (published.start, published.end) != (key_range.start, key_range.end):
         raise Corruption(path, 0, f"holds {published.start!r} to {published.end!r}, not {key_range}")
     _check_version(published, version_logged)
-    with suppress(NotWritable):  # orphans do no harm, and the next start clears them
+    with suppress(StorageFailure):  # orphans do no harm, and the next start clears them
         clear_orphans(filesystem, published)
     return Segment(filesystem, published, cache), DedupWindow.from_document(published.dedup)
 

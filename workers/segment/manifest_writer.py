@@ -31,3 +31,14 @@ def open_manifest(filesystem: Filesystem, store: str, segment: int) -> Manifest:
     manifest = read_manifest(filesystem, store, segment)
     filesystem.sync_directory(file_names.segment_directory(segment))
     return manifest
+
+
+def renew_manifest(filesystem: Filesystem, store: str, segment: int) -> None:
+    """Publish the manifest anew, as it is. Raises as `read_manifest`, and StorageFailure.
+
+    After a failed sync of the directory its name is in doubt, and another sync alone would prove nothing. The names of
+    the tables are not in doubt: they were durable before the manifest named them.
+    """
+    manifest = read_manifest(filesystem, store, segment)
+    filesystem.forget_failed_sync(file_names.segment_directory(segment))
+    publish_manifest(filesystem, manifest)

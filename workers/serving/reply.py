@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from shardstore.errors import Busy, Corruption, InvalidRequest, ScanInvalidated, ShardstoreError
+from shardstore.errors import Busy, Corruption, InvalidRequest, ScanInvalidated, ShardstoreError, Unavailable
 from shardstore.limits import CREDITS, MILLISECOND_NS
 from shardstore.seams.effects import Effect, Received, Send
 from shardstore.wire.messages import Refusal, encode
@@ -13,6 +13,8 @@ from shardstore.wire.wire_format import Header, MalformedMessage, Status, decode
 
 CHILD_RETRY_NS = 2 * MILLISECOND_NS
 """When to ask a child again whose files are still being written."""
+OPEN_RETRY_NS = 100 * MILLISECOND_NS
+"""When to ask a range again that could not be opened."""
 _OK = int(Status.OK)
 
 
@@ -62,7 +64,7 @@ class Asker:
         return self.refuse(Status.BUSY, Refusal(busy.cause, busy.used, busy.limit), busy.retry_after_ns, pressure)
 
     def fail(self, error: ShardstoreError, pressure: int = 0) -> Send:
-        """Reply with the error: a refusal, damage, or a file operation that failed."""
+        """Reply with the error: a refusal, damage, a range that cannot be opened, or a file operation that failed."""
         match error:
             case Busy():
                 return self.refuse_busy(error, pressure)
@@ -72,4 +74,6 @@ class Asker:
                 return self.refuse(Status.SCAN_INVALIDATED, Refusal(error.cause))
             case Corruption():
                 return self.refuse(Status.FAILED, Refusal(error.what, file=error.file, offset=error.offset))
+            case Unavailable():
+                return self.refuse(Status.UNAVAILABLE, Refusal(str(error)), OPEN_RETRY_NS)
         return self.refuse(Status.FAILED, Refusal(str(error)))

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from shardstore.errors import Corruption
 from shardstore.identifiers import tag_of_store
 from shardstore.limits import MILLISECOND_NS
-from shardstore.seams.effects import Send
+from shardstore.seams.effects import Effect, Send
 from shardstore.seams.filesystem import Filesystem
 from shardstore.tables.cache import SegmentCache
 from shardstore.tables.cut_keys import cut_keys
@@ -22,6 +22,7 @@ from shardstore.workers.load.range_size import RangeSize, size_of
 from shardstore.workers.ranges.inheritance import Inheritance
 from shardstore.workers.ranges.owned_range import OwnedRange
 from shardstore.workers.ranges.range_opener import open_child, open_range
+from shardstore.workers.ranges.reopening import Reopening
 from shardstore.workers.ranges.role import WAITING
 from shardstore.workers.ranges.window_share import WindowShare
 from shardstore.workers.serving.reply import Asker
@@ -56,6 +57,7 @@ class Holdings:
         self._board = board
         self.ranges: dict[int, OwnedRange] = {}
         self.windows = WindowShare(window_bytes)
+        self._reopening = Reopening(filesystem, store)
         self.changes = LocalChanges(worker, store, self.ranges, self._open, board)
 
     def take(self, assignments: Assignments) -> list[int]:
@@ -93,9 +95,10 @@ class Holdings:
             if segment not in parents and not owned.role.is_fenced
         }
 
-    def pass_time(self, now_ns: int) -> None:
-        """Age the dedup windows, and keep them within their memory."""
+    def pass_time(self, now_ns: int) -> list[Effect]:
+        """Age the dedup windows, keep them within their memory, and try again to open what could not be opened."""
         self.windows.pass_time([owned.dedup for owned in self.ranges.values()], now_ns)
+        return self._reopening.pass_time(self.ranges.values(), now_ns)
 
     def sizes(self) -> dict[int, RangeSize]:
         """The sizes, by segment, of the ranges that are not fenced."""

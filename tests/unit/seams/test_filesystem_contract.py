@@ -244,6 +244,8 @@ class TestNames:
         filesystem.sync_directory("")
         with pytest.raises(FileNotFoundError):
             filesystem.sync_directory("missing")
+        filesystem.forget_failed_sync("directory")
+        filesystem.sync_directory("directory")
 
 
 class TestLocks:
