@@ -1,6 +1,6 @@
 """The route map of the store with the topology changes under way, and their file.
 
-router/ROUTES is a document (see documents.py for the head) of magic "sSROUTES", version 3, with the body
+router/ROUTES is a document (see documents.py for the head) of the format ROUTE_MAP, version 3, with the body
 
     store         identity of the store, as in its STORE file
     map           RouteMap.to_document(): version, and per route [start, segment, worker, epoch, created]
@@ -24,6 +24,7 @@ from dataclasses import dataclass, field, replace
 from shardstore.errors import Corruption, InvalidRequest
 from shardstore.files import documents
 from shardstore.files.file_names import ROUTER_DIRECTORY, ROUTES, SEGMENTS, segment_of
+from shardstore.files.formats import ROUTE_MAP
 from shardstore.identifiers import Epoch, SegmentId, WorkerId
 from shardstore.limits import WORKERS_MAX
 from shardstore.router.former_owners import FormerOwners
@@ -32,9 +33,6 @@ from shardstore.wire.messages import from_plain, to_plain
 from shardstore.wire.route_map import InvalidRouteMap, Route, RouteMap, presplit
 from shardstore.wire.topology import Change
 from shardstore.wire.wire_format import MalformedMessage
-
-MAGIC = b"sSROUTES"
-VERSION = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,11 +170,11 @@ def encode(store: str, topology: Topology) -> bytes:
         "leaving": list(topology.leaving),
         "lives": dict(topology.lives),
     }
-    return documents.encode_document(MAGIC, VERSION, body)
+    return documents.encode_document(ROUTE_MAP, body)
 
 
 def _load(filesystem: Filesystem, store: str) -> Topology:
-    body = documents.read_document(filesystem, ROUTES, MAGIC, VERSION)
+    _, body = documents.read_document(filesystem, ROUTES, ROUTE_MAP)
     if body.get("store") != store:
         raise Corruption(ROUTES, documents.HEAD_BYTES, f"belongs to store {body.get('store')!r}, not {store!r}")
     try:

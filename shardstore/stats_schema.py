@@ -318,6 +318,12 @@ class WorkerStats(TypedDict):
     buffered_bytes_limit: Annotated[int, BYTES, "The bound of overlays and writes that are not applied: its lease."]
     wal: Annotated[WalStats, NESTED, "Its log."]
     jobs: Annotated[MaintenanceStats, NESTED, "Its jobs."]
+    old_files: Annotated[
+        dict[str, int],
+        COUNT,
+        'Files in a former format, by kind: "table file", "manifest" and "log file". They are read as all others. '
+        "`compact` rewrites tables and manifests; log files go with their records.",
+    ]
     requests: Annotated[dict[str, int], COUNT, "Requests by operation, in capital letters."]
     keys: Annotated[dict[str, int], KEYS, "Keys in these requests, by operation."]
     counts: Annotated[

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
+from shardstore.files.formats import LOG_FILE
 from shardstore.memory_plan import MemoryPlan
 from shardstore.stats_schema import FileLayerStats, LayerStats, MemoryStats, RangeStats, WalStats, WorkStats
 from shardstore.tables.cache import SegmentCache
@@ -44,7 +46,17 @@ def worker_statistics(
             "last_compaction": maintenance.compactions.latest,
             "sealed_for_readers": maintenance.sealer.sealed_for_readers,
         },
+        "old_files": _old_files(ranges.values(), writes),
     }
+
+
+def _old_files(ranges: Iterable[OwnedRange], writes: WritePath) -> Counter[str]:
+    """The number of files that have a former format version, by kind; nothing of kinds that have none."""
+    old = Counter({LOG_FILE.kind: writes.wal.old_files()})
+    for owned in ranges:
+        if owned.segment:
+            old.update(owned.segment.old_files)
+    return +old
 
 
 def memory_statistics(

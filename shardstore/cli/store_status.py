@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from enum import IntEnum
 from typing import Any, NamedTuple
 
@@ -44,7 +45,15 @@ def health_of(stats: Mapping[Any, Any]) -> StoreHealth:
         return StoreHealth(Level.DOWN, "; ".join(troubles) or "it has no worker")
     if troubles:
         return StoreHealth(Level.DEGRADED, "; ".join(troubles))
-    return StoreHealth(Level.SERVES, f"{_count(len(known), 'worker')}, {_count(router['ranges'], 'range')}")
+    counted = f"{_count(len(known), 'worker')}, {_count(router['ranges'], 'range')}"
+    return StoreHealth(Level.SERVES, counted + _old_files(workers.values()))
+
+
+def _old_files(workers: Iterable[Mapping[str, Any]]) -> str:
+    """A note of files that an earlier release wrote; empty if there are none."""
+    old = sum((Counter(statistics["old_files"]) for statistics in workers), Counter())
+    counted = " and ".join(_count(old[kind], kind) for kind in sorted(old))
+    return f"; {counted} in a former format, which compact rewrites" if old else ""
 
 
 def _of_worker(worker: int, what: str) -> str:

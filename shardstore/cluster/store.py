@@ -1,6 +1,6 @@
 """STORE: identity and fixed settings of a data directory. Written once, under its lock, and compared at every open.
 
-The file is a document (see documents.py) with magic b"SHSTORE\\0", version 1 and the body
+The file is a document (see documents.py) with the format STORE_DOCUMENT (formats.py) and the body
 
     store       str            identity of the store, 16 hex digits
     workers     int            number of workers at its creation; the current number is in ROUTES
@@ -15,11 +15,10 @@ from dataclasses import dataclass
 from shardstore.errors import Corruption, InvalidRequest
 from shardstore.files.documents import encode_document, publish, read_document
 from shardstore.files.file_names import ROUTER_DIRECTORY, SEGMENTS, STORE
+from shardstore.files.formats import STORE_DOCUMENT
 from shardstore.seams.entropy import Entropy
 from shardstore.seams.filesystem import Filesystem
 
-MAGIC = b"SHSTORE\0"
-VERSION = 1
 _KINDS = {"store": str, "workers": int, "boundaries": list}
 
 
@@ -38,7 +37,7 @@ def read_store(filesystem: Filesystem) -> Store | None:
         if filesystem.exists(ROUTER_DIRECTORY) or filesystem.exists(SEGMENTS):
             raise Corruption(STORE, 0, "is missing, though the directory holds the files of a store")
         return None
-    body = read_document(filesystem, STORE, MAGIC, VERSION)
+    _, body = read_document(filesystem, STORE, STORE_DOCUMENT)
     if {name: type(value) for name, value in body.items()} != _KINDS:
         raise Corruption(STORE, 0, f"has other fields than {', '.join(_KINDS)}")
     return Store(body["store"], body["workers"], tuple(body["boundaries"]))
@@ -48,7 +47,7 @@ def create_store(filesystem: Filesystem, entropy: Entropy, workers: int, boundar
     """Create a store in this directory."""
     store = Store(f"{entropy.below(2**64):016x}", workers, tuple(boundaries))
     body = {"store": store.store, "workers": store.workers, "boundaries": list(store.boundaries)}
-    publish(filesystem, STORE, encode_document(MAGIC, VERSION, body))
+    publish(filesystem, STORE, encode_document(STORE_DOCUMENT, body))
     return store
 
 

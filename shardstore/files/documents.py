@@ -2,7 +2,7 @@
 
     offset  size  field        (little-endian)
          0     8  magic        names the kind of file
-         8     4  version      format version of this kind
+         8     4  version      format version of this kind (formats.py)
         12     4  length       bytes of the body
         16     8  checksum     XXH3-64 of the body, seeded with the XXH3-64 of bytes 0 to 15
         24     -  body         a msgpack map
@@ -22,6 +22,7 @@ import msgpack
 
 from shardstore.checksum import checksum
 from shardstore.errors import Corruption, NotWritable, StorageFailure
+from shardstore.files.formats import Format
 from shardstore.identifiers import Buffer
 from shardstore.limits import DOCUMENT_BYTES_MAX
 from shardstore.seams.filesystem import Filesystem
@@ -32,22 +33,21 @@ HEAD_BYTES = _HEAD.size + _CHECKSUM.size
 TEMPORARY_SUFFIX = ".tmp"
 
 
-def encode_document(magic: bytes, version: int, body: Mapping[str, Any]) -> bytes:
+def encode_document(kind: Format, body: Mapping[str, Any]) -> bytes:
     """Return the content of the file."""
     packed: bytes = msgpack.packb(body)
-    head = _HEAD.pack(magic, version, len(packed))
+    head = _HEAD.pack(kind.magic, kind.version, len(packed))
     return head + _CHECKSUM.pack(checksum(packed, checksum(head))) + packed
 
 
-def decode_document(path: str, data: bytes, magic: bytes, version: int) -> dict[str, Any]:
-    """Return the body. Raises Corruption, naming `path`, for damage, another kind of file, or another version."""
+def decode_document(path: str, data: bytes, kind: Format) -> tuple[int, dict[str, Any]]:
+    """Return format version and body. Raises Corruption, naming `path`, for damage, another kind, unread versions."""
     if len(data) < HEAD_BYTES:
         raise Corruption(path, len(data), f"ends inside the {HEAD_BYTES} bytes of its head")
-    found_magic, found_version, length = _HEAD.unpack_from(data)
-    if found_magic != magic:
-        raise Corruption(path, 0, f"begins with {found_magic!r} instead of {magic!r}: it is another file, or damaged")
-    if found_version != version:
-        raise Corruption(path, 8, of_another_version(found_version, version))
+    magic, version, length = _HEAD.unpack_from(data)
+    if magic != kind.magic:
+        raise Corruption(path, 0, f"begins with {magic!r} instead of {kind.magic!r}: it is another file, or damaged")
+    kind.check(path, version)
     if length != len(data) - HEAD_BYTES:
         raise Corruption(path, 12, f"body of {len(data) - HEAD_BYTES} bytes instead of {length}")
     packed = data[HEAD_BYTES:]
@@ -59,7 +59,7 @@ def decode_document(path: str, data: bytes, magic: bytes, version: int) -> dict[
         raise Corruption(path, HEAD_BYTES, f"body is no msgpack: {error}") from None
     if type(body) is not dict:
         raise Corruption(path, HEAD_BYTES, "body is no map")
-    return body
+    return version, body
 
 
 def publish(filesystem: Filesystem, path: str, data: bytes) -> None:
@@ -86,23 +86,14 @@ def publish_pieces(filesystem: Filesystem, path: str, pieces: Sequence[Buffer]) 
     filesystem.sync_directory(path.rpartition("/")[0])
 
 
-def read_document(filesystem: Filesystem, path: str, magic: bytes, version: int) -> dict[str, Any]:
-    """Return the body of a published file, read from disk, not the cache. Raises FileNotFoundError, Corruption."""
+def read_document(filesystem: Filesystem, path: str, kind: Format) -> tuple[int, dict[str, Any]]:
+    """Return format version and body of a published file, read past the cache. Raises FileNotFoundError, Corruption."""
     file = filesystem.open(path)
     try:
         size = file.size()
         if size > DOCUMENT_BYTES_MAX:
             raise Corruption(path, DOCUMENT_BYTES_MAX, f"{size} bytes, more than such a file may have")
         file.drop_cache()
-        return decode_document(path, file.read_at(0, size), magic, version)
+        return decode_document(path, file.read_at(0, size), kind)
     finally:
         file.close()
-
-
-def of_another_version(found: int, readable: int) -> str:
-    """Return the error text for a file of another format version."""
-    writer = "a newer" if found > readable else "an older"
-    return (
-        f"format version {found}, this program reads version {readable}: {writer} shardstore wrote it; "
-        "open it with that one, nothing was changed"
-    )

@@ -1,6 +1,6 @@
 """What is stored of a space: a msgpack map.
 
-version  1
+version  1 (files/formats.py)
 number   what the prefix of its keys is made of (reserved.py)
 key      the description of the type of its keys
 value    the description of its values
@@ -14,11 +14,11 @@ from typing import Any, Final, NamedTuple
 import msgpack
 
 from shardstore.errors import UndecodableValue
+from shardstore.files.formats import SPACE_DOCUMENT
 from shardstore.limits import DESCRIPTION_CHARACTERS_MAX, KIB
 from shardstore.spaces.reserved import NUMBER_MAX
 from shardstore.wire import bounded_msgpack
 
-VERSION: Final = 1
 DOCUMENT_BYTES_MAX: Final = 4 * DESCRIPTION_CHARACTERS_MAX * 2 + KIB
 """Two descriptions of the longest characters, and the rest."""
 REGISTRY: Final = "the registry of spaces"
@@ -36,7 +36,7 @@ class SpaceDocument(NamedTuple):
 
     def encode(self) -> bytes:
         """Return the bytes that are stored."""
-        packed: bytes = msgpack.packb({"version": VERSION, **self._asdict()})
+        packed: bytes = msgpack.packb({"version": SPACE_DOCUMENT.version, **self._asdict()})
         return packed
 
     @property
@@ -61,8 +61,8 @@ def _flaw_in(fields: Any) -> str:
     """What is wrong with the fields of a document; empty if nothing is."""
     if type(fields) is not dict or type(fields.get("version")) is not int:
         return "no document of a space"
-    if fields["version"] != VERSION:
-        return f"version {fields['version']}, this program reads version {VERSION}"
+    if flaw := SPACE_DOCUMENT.flaw(fields["version"]):
+        return flaw
     if {field: type(value) for field, value in fields.items()} != _FIELDS:
         return f"its fields are {list(fields)!s:.60}"
     if not 0 < fields["number"] <= NUMBER_MAX:

@@ -2,8 +2,9 @@
 
 Fields are those of Manifest and TableRecord. A table belongs to the segment if, and only if, the manifest names it.
 
-Former versions: 1 had a single list of tables, oldest first, and no layers; 2 had no linked tables, no virtual parts
-and no results of requests in `dedup`; 3 listed every sequence number in `dedup`.
+Version 4 did not have the format of each table and of the manifest. Older versions are not read: 1 had a single list of
+tables, oldest first, and no layers; 2 had no linked tables, no virtual parts and no results of requests in `dedup`; 3
+listed every sequence number in `dedup`.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from itertools import chain, pairwise
 from typing import Any, TypeAlias
 
 from shardstore.errors import Corruption
-from shardstore.files import file_names
+from shardstore.files import file_names, formats
 from shardstore.files.documents import HEAD_BYTES, encode_document, read_document
 from shardstore.key_range import KeyRange
 from shardstore.seams.filesystem import Filesystem
@@ -21,8 +22,6 @@ from shardstore.tables.table_format import TableRecord
 from shardstore.wire.messages import from_plain, to_plain
 from shardstore.wire.wire_format import MalformedMessage
 
-MAGIC = b"shardMAN"
-VERSION = 4
 SEGMENT_VERSION_MAX = 2**63 - 1
 
 Parts: TypeAlias = tuple[TableRecord, ...]
@@ -35,7 +34,8 @@ class Manifest:
 
     The layers, from new to old: `deltas` (the last is the newest), `main`, and `bottoms`, the bottom mains (the last is
     the newest). A newer layer overrides an older one. `checkpoint` maps a log id to the LSN up to which the tables hold
-    that log. `dedup` is the dedup window of the segment's owner, stored unchanged (workers/ranges/dedup.py).
+    that log. `dedup` is the dedup window of the segment's owner, stored unchanged (workers/ranges/dedup.py). `format`
+    is the format version of the file that it was read from.
     """
 
     store: str
@@ -50,6 +50,7 @@ class Manifest:
     bottoms: tuple[Parts, ...]
     checkpoint: dict[int, int]
     dedup: dict[str, Any]
+    format: int = formats.MANIFEST.version
 
     @property
     def key_range(self) -> KeyRange:
@@ -66,6 +67,16 @@ class Manifest:
         """All tables, from the oldest layer to the newest; the parts of a main in key order."""
         return *chain.from_iterable(self.mains), *self.deltas
 
+    @property
+    def old_tables(self) -> int:
+        """How many tables have a former format version."""
+        return sum([table.is_old for table in self.tables])
+
+    @property
+    def is_old(self) -> bool:
+        """Whether the file that it was read from has a former format version."""
+        return self.format < formats.MANIFEST.version
+
     def without_window(self) -> Manifest:
         """Return the manifest with an empty `dedup`. The segment's owner keeps its dedup window in another form."""
         return replace(self, dedup={}) if self.dedup else self
@@ -81,7 +92,7 @@ class Manifest:
         """
         if self.version >= SEGMENT_VERSION_MAX:
             raise Corruption(file_names.manifest(self.segment), HEAD_BYTES, f"version {self.version} can have no next")
-        return replace(self, version=self.version + 1, **changes)
+        return replace(self, version=self.version + 1, format=formats.MANIFEST.version, **changes)
 
 
 def share_bytes_of(tables: tuple[TableRecord, ...]) -> int:
@@ -96,18 +107,19 @@ def new_manifest(store: str, segment: int, key_range: KeyRange, epoch: int) -> M
 
 def encode_manifest(manifest: Manifest) -> bytes:
     """Return the file content of this manifest."""
+    assert not manifest.is_old
     assert all(map(_are_apart, manifest.mains))
     assert all(map(_is_within_bounds, manifest.tables))
-    return encode_document(MAGIC, VERSION, to_plain(manifest))
+    return encode_document(formats.MANIFEST, to_plain(manifest))
 
 
 def read_manifest(filesystem: Filesystem, store: str, segment: int) -> Manifest:
     """Read the manifest of a segment. Raises FileNotFoundError, and Corruption if it is damaged or another one."""
     path = file_names.manifest(segment)
-    body = read_document(filesystem, path, MAGIC, VERSION)
+    version, body = read_document(filesystem, path, formats.MANIFEST)
     try:
-        manifest = from_plain(Manifest, body)
-    except MalformedMessage as error:
+        manifest = from_plain(Manifest, body if version > 4 else _with_formats(body))
+    except (MalformedMessage, KeyError, TypeError) as error:
         raise Corruption(path, HEAD_BYTES, str(error)) from None
     if (manifest.store, manifest.segment) != (store, segment):
         theirs = f"segment {manifest.segment} of store {manifest.store}"
@@ -118,6 +130,16 @@ def read_manifest(filesystem: Filesystem, store: str, segment: int) -> Manifest:
         if not _is_within_bounds(table):
             raise Corruption(path, HEAD_BYTES, f"table {table.number} is said to hold more than its bounds allow")
     return manifest
+
+
+def _with_formats(body: dict[str, Any]) -> dict[str, Any]:
+    """Return the body of version 4 as one of version 5: all its tables have version 3."""
+
+    def with_format(tables: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        return [table | {"format": 3} for table in tables]
+
+    layers = {"deltas": with_format(body["deltas"]), "main": with_format(body["main"])}
+    return body | layers | {"bottoms": list(map(with_format, body["bottoms"])), "format": 4}
 
 
 def _is_within_bounds(table: TableRecord) -> bool:

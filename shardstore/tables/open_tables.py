@@ -31,7 +31,7 @@ class OpenTables:
         table = self._open.get(record.number)
         if table is None:
             written_as = (record.origin_segment, record.origin_number) if record.is_linked else None
-            identity = Identity(self._store, self._segment, record.number, written_as)
+            identity = Identity(self._store, self._segment, record.number, written_as, record.format)
             kind = VirtualPart if record.is_virtual else Table
             table = kind.open(self._filesystem, identity, record, self._cache, self.lookups)
             self._open[record.number] = table

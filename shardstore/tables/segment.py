@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from shardstore.files import file_names
+from shardstore.files import file_names, formats
 from shardstore.identifiers import Stored
 from shardstore.seams.filesystem import Filesystem
 from shardstore.stats_schema import FileLayerStats
@@ -39,6 +39,7 @@ class Segment:
     outside_bytes   the bytes of virtual parts' files that are outside their share
     keys_asked      keys looked up since this version is served
     layers_asked    layers in which they were looked up; divided by `keys_asked`, the read amplification
+    old_files       of manifest and tables, those of a former format version, by kind
     was_read        whether keys were looked up by `get_ready`, until somebody says no
     """
 
@@ -168,6 +169,7 @@ class Segment:
         self.bytes = self.delta_bytes + self.main_bytes + sum(self.bottoms_bytes)
         self.linked_bytes = sum(record.share_bytes for record in manifest.tables if record.is_linked)
         self.outside_bytes = sum(record.outside_bytes for record in manifest.tables)
+        self.old_files = {formats.TABLE.kind: manifest.old_tables, formats.MANIFEST.kind: int(manifest.is_old)}
         self.keys_asked = 0
         self.layers_asked = 0
         self._layers = []

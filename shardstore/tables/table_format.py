@@ -14,7 +14,7 @@ All integers are little-endian. Header:
 
     offset  size  field
          0     8  magic       b"shardsst"
-         8     4  version     3
+         8     4  version     3 (files/formats.py)
         12     4  segment
         16     8  number      of the table in its segment
         24     8  store       XXH3-64 of the store's identity
@@ -53,14 +53,12 @@ import numpy.typing as npt
 
 from shardstore.checksum import checksum
 from shardstore.errors import Corruption
-from shardstore.files import file_names
+from shardstore.files import file_names, formats
 from shardstore.identifiers import Buffer, Stored
 from shardstore.key_range import KeyRange
 from shardstore.limits import BLOCK_ENTRIES
 
-MAGIC = b"shardsst"
 END_MAGIC = b"shardend"
-VERSION = 3
 _HEADER = struct.Struct("<8sIIQQ")
 HEADER_BYTES = _HEADER.size
 _FOOTER = struct.Struct("<12Q")
@@ -86,12 +84,16 @@ class Entries(NamedTuple):
 
 
 class Identity(NamedTuple):
-    """Identifies a table file. `written_as`: segment and number in its header if another segment wrote it."""
+    """Identifies a table file. `written_as`: segment and number in its header if another segment wrote it.
+
+    `format`: the version of its format.
+    """
 
     store: str
     segment: int
     number: int
     written_as: tuple[int, int] | None = None
+    format: int = formats.TABLE.version
 
     @property
     def path(self) -> str:
@@ -101,7 +103,7 @@ class Identity(NamedTuple):
     def header(self) -> bytes:
         """Return the header that the file must have."""
         segment, number = self.written_as or (self.segment, self.number)
-        return _HEADER.pack(MAGIC, VERSION, segment, number, checksum(self.store.encode()))
+        return _HEADER.pack(formats.TABLE.magic, self.format, segment, number, checksum(self.store.encode()))
 
 
 class TableHeader(NamedTuple):
@@ -128,7 +130,7 @@ class TableRecord:
     A file that was linked from another segment was written as table `origin_number` of `origin_segment`. Of a virtual
     part only the keys from `start` to `end` (excluded; empty means no bound) count: `entries`, `tombstones`,
     `key_first` and `key_last` describe those, and `file_entries` counts the entries of the whole file. `file_bytes` and
-    `checksum` always describe the file. Fields that do not apply are 0 or empty.
+    `checksum` always describe the file; `format` is the version of its format. Fields that do not apply are 0 or empty.
     """
 
     number: int
@@ -143,12 +145,18 @@ class TableRecord:
     start: bytes = b""
     end: bytes = b""
     file_entries: int = 0
+    format: int = formats.TABLE.version
 
     @property
     def record_bytes(self) -> int:
         """Maximum size of this record in a manifest."""
         keys = len(self.key_first) + len(self.key_last) + len(self.start) + len(self.end)
         return RECORD_BYTES_MAX + keys
+
+    @property
+    def is_old(self) -> bool:
+        """Whether the file has a former format version."""
+        return self.format < formats.TABLE.version
 
     @property
     def is_linked(self) -> bool:
@@ -234,6 +242,7 @@ def decode_header(data: Buffer) -> TableHeader:
 
 def check_header(data: Buffer, identity: Identity) -> int:
     """Return the file seed. Raises Corruption if `data` does not begin with the header of that file."""
+    formats.TABLE.check(identity.path, identity.format)
     expected = identity.header()
     found = bytes(data[:HEADER_BYTES])
     if found != expected:

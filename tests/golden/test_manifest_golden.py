@@ -1,7 +1,8 @@
-"""Format version 4 of manifests: writing gives the committed bytes, and they can be read."""
+"""Format version 5 of manifests: writing gives the committed bytes, and they can be read; so can those of version 4."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from shardstore.files.file_names import manifest as manifest_path
@@ -13,7 +14,8 @@ from shardstore.workers.ranges.dedup import DedupWindow, Noted
 from shardstore.workers.segment.manifest_writer import publish_manifest
 from tests.unit.faulty_filesystem import FaultyFilesystem
 
-GOLDEN = Path(__file__).parent / "manifest-v4.bin"
+GOLDEN = Path(__file__).parent / "manifest-v5.bin"
+FORMER = Path(__file__).parent / "manifest-v4.bin"
 MANIFEST = Manifest(
     "golden",
     42,
@@ -46,6 +48,16 @@ def test_the_golden_file_is_what_is_written_and_can_be_read() -> None:
     publish_manifest(filesystem, MANIFEST)
     assert filesystem.content(manifest_path(42)) == GOLDEN.read_bytes()
     assert read_manifest(filesystem, "golden", 42) == MANIFEST
+
+
+def test_the_golden_file_of_the_former_version_can_be_read() -> None:
+    filesystem = FaultyFilesystem()
+    filesystem.place(manifest_path(42), FORMER.read_bytes())
+    found = read_manifest(filesystem, "golden", 42)
+    assert found.is_old
+    assert replace(found, format=MANIFEST.format) == MANIFEST
+    publish_manifest(filesystem, found.successor())
+    assert not read_manifest(filesystem, "golden", 42).is_old
 
 
 def test_the_window_in_the_golden_file_says_what_it_did() -> None:

@@ -82,3 +82,7 @@ def test_the_golden_files_can_be_read(version: int) -> None:
     log, count = recovered(filesystem), RECORDS[version]
     assert (log.log_id, log.lsn_checkpoint, log.next_lsn, log.cut) == (LOG_ID, 0, LSN_SECOND + count, None)
     check(records_in(filesystem, log), count)
+    writer = writer_of(filesystem, log)
+    assert writer.old_files() == (2 if version == 2 else 0)
+    writer.forget(writer.files_before(log.lsn_last))
+    assert writer.old_files() == 0

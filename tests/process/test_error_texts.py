@@ -18,6 +18,7 @@ from click.testing import CliRunner, Result
 from shardstore import Closed, InvalidRequest, LocalCluster, ShardstoreError, connect
 from shardstore.cli import commands as cli
 from shardstore.files.documents import encode_document
+from shardstore.files.formats import STORE_DOCUMENT
 from tests.process.clusters import MEMORY
 
 SERVE = ("serve", "--memory", MEMORY, "--data")
@@ -83,8 +84,8 @@ NOT_RUNNING = [
     (
         "serve --data HERE/newer",
         FAILED,
-        "STORE at byte 8: format version 99, this program reads version 1: a newer shardstore wrote it; "
-        "open it with that one, nothing was changed",
+        "STORE at byte 8: format version 99, this program (0.1.0) reads version 1: a newer shardstore wrote it; "
+        "it needs a release after 0.1.0, nothing was changed",
     ),
     ("serve --data HERE/junk", FAILED, "STORE at byte 4: ends inside the 24 bytes of its head"),
     ("serve --data HERE/half", FAILED, "STORE at byte 0: is missing, though the directory holds the files of a store"),
@@ -134,7 +135,7 @@ WITH_A_SPACE = {
 def here(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("it's here")
     (place / "file").write_text("x")
-    for name, content in {"newer": encode_document(b"SHSTORE\0", 99, {}), "junk": b"junk"}.items():
+    for name, content in {"newer": encode_document(STORE_DOCUMENT._replace(version=99), {}), "junk": b"junk"}.items():
         (place / name).mkdir()
         (place / name / "STORE").write_bytes(content)
     (place / "half" / "router").mkdir(parents=True)
@@ -231,4 +232,4 @@ def test_a_route_map_of_a_newer_version_is_named(tmp_path: Path) -> None:
     routes[8] += 1
     (tmp_path / "router" / "ROUTES").write_bytes(routes)
     assert "router/ROUTES at byte 8: format version" in (said := failure_of(tmp_path))
-    assert "a newer shardstore wrote it; open it with that one, nothing was changed" in said
+    assert "a newer shardstore wrote it; it needs a release after 0.1.0, nothing was changed" in said

@@ -6,22 +6,20 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 from shardstore.errors import Corruption
-from shardstore.files import board_place
+from shardstore.files import board_place, formats
 from shardstore.seams.filesystem import Filesystem
-from shardstore.tables import table_format
 from shardstore.workers.inspection.board_place import inspect_board_place
-from shardstore.workers.inspection.documents import DOCUMENTS, inspect_document
+from shardstore.workers.inspection.documents import inspect_document
 from shardstore.workers.inspection.findings import Findings
 from shardstore.workers.inspection.log_file import inspect_log_file
 from shardstore.workers.inspection.table import inspect_table
-from shardstore.workers.wal.record_format import FILE_MAGIC
 
 MAGIC_BYTES = 8
 _Inspect: TypeAlias = Callable[[Filesystem, str, bytes, int], Findings]
 _KINDS: dict[bytes, _Inspect] = {
-    **dict.fromkeys(DOCUMENTS, inspect_document),
-    FILE_MAGIC: inspect_log_file,
-    table_format.MAGIC: inspect_table,
+    **dict.fromkeys(formats.DOCUMENTS, inspect_document),
+    formats.LOG_FILE.magic: inspect_log_file,
+    formats.TABLE.magic: inspect_table,
     board_place.MAGIC: inspect_board_place,
 }
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from shardstore.checksum import checksum
 from shardstore.errors import Corruption
-from shardstore.files.documents import of_another_version
+from shardstore.files.formats import TABLE
 from shardstore.identifiers import TOMBSTONE
 from shardstore.key_range import EVERYTHING
 from shardstore.limits import MIB
@@ -22,7 +22,6 @@ from shardstore.tables.table_file import TableFile
 from shardstore.tables.table_format import (
     FOOTER_BYTES,
     HEADER_BYTES,
-    VERSION,
     Identity,
     TableRecord,
     decode_header,
@@ -59,9 +58,8 @@ def inspect_table(filesystem: Filesystem, path: str, magic: bytes, entries_max: 
         header = decode_header(data)
         fields = header._asdict() | {"store": f"{header.store:016x}"}
         findings.facts["header"] = {name: value for name, value in fields.items() if name != "magic"}
-        if header.version != VERSION:
-            raise Corruption(path, 8, of_another_version(header.version, VERSION))
-        identity = _OwnIdentity("", header.segment, header.number)
+        TABLE.check(path, header.version)
+        identity = _OwnIdentity("", header.segment, header.number, format=header.version)
         identity.file, identity.file_header = path, bytes(data[:HEADER_BYTES])
         (footer_checksum,) = _FOOTER_CHECKSUM.unpack_from(data, len(data) - _FOOTER_CHECKSUM.size)
         record = TableRecord(header.number, len(data), 0, 0, b"", b"", footer_checksum)

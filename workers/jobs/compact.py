@@ -1,9 +1,9 @@
 """Compact: merges some neighbouring layers of a segment into one, in parts. Only the newest entry of each key is kept.
 
 Tables that do not change are carried into the new version by name (compaction_plan.py), virtual parts with their
-bounds; a compaction of everything leaves no virtual parts. A tombstone is dropped if no older layer can hold its key. A
-main that has grown beyond its limit becomes the newest bottom main, and there is no main again. So a segment that was
-compacted as a whole is one main, or one bottom main if it is that large.
+bounds; a compaction of everything leaves no virtual parts, and no file of a former format version. A tombstone is
+dropped if no older layer can hold its key. A main that has grown beyond its limit becomes the newest bottom main, and
+there is no main again. So a segment that was compacted as a whole is one main, or one bottom main if it is that large.
 
 The segment may be drained between two slices: the deltas of those drains stay above the result of the compaction. If a
 drain has cut a table that was merged here (cleared_tables.py), the result holds deleted entries: it is given up, and
@@ -113,10 +113,10 @@ def _all_of(mains: Sequence[Parts]) -> Parts:
 
 
 def _is_compact(manifest: Manifest) -> bool:
-    """Whether everything is in one main without tombstones and virtual parts."""
+    """Whether everything is in one main without tombstones and virtual parts, and in the newest formats."""
     filled = [parts for parts in manifest.mains if parts]
-    unclean = any(table.tombstones or table.is_virtual for table in manifest.tables)
-    return not manifest.deltas and len(filled) <= 1 and not unclean
+    unclean = any(table.tombstones or table.is_virtual or table.is_old for table in manifest.tables)
+    return not manifest.deltas and len(filled) <= 1 and not unclean and not manifest.is_old
 
 
 def _held_by(tables: OpenTables) -> Callable[[TableRecord, KeyRange], bool]:

@@ -7,7 +7,8 @@
 A part is carried if no newer table holds a key inside its interval. A newer table is carried ("moved") if it is large
 enough for a part, has no tombstones, and overlaps no other table. The keys between two carried tables are rewritten,
 together with neighbours that are smaller than a part should be. But a single table that holds all these keys and has no
-tombstones is carried, as it would only be copied. Virtual parts are carried like others, unless the compaction trims.
+tombstones is carried, as it would only be copied. Virtual parts and tables of a
+former format version are carried like others, unless the compaction trims.
 """
 
 from __future__ import annotations
@@ -45,11 +46,12 @@ def plan(
 ) -> list[PlanStep]:
     """The steps in key order. `newer` is ordered from the oldest to the newest.
 
-    `is_oldest`: nothing is below the base, so no tombstone is left. `trims`: no virtual part is left.
+    `is_oldest`: nothing is below the base, so no tombstone is left. `trims`: no virtual part is left, and no table
+    of a former format version.
     """
 
     def is_clean(table: TableRecord) -> bool:
-        return not (is_oldest and table.tombstones) and not (trims and table.is_virtual)
+        return not (is_oldest and table.tombstones) and not (trims and (table.is_virtual or table.is_old))
 
     moved = set(filter(is_clean, _movable(base, newer, part_min_bytes)))
     parts = sorted([*base, *(table for table in newer if table in moved)], key=_key_first)

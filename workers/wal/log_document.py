@@ -32,12 +32,10 @@ from dataclasses import asdict, dataclass, field, replace
 from shardstore.errors import Corruption, StorageFailure
 from shardstore.files.documents import encode_document, publish, read_document
 from shardstore.files.file_names import log_document
+from shardstore.files.formats import LOG_DOCUMENT
 from shardstore.identifiers import LIFE_NONCE_BITS
 from shardstore.seams.entropy import Entropy
 from shardstore.seams.filesystem import Filesystem
-
-MAGIC = b"shardLOG"
-VERSION = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +53,7 @@ class LogDocument:
 
 def publish_log_document(filesystem: Filesystem, document: LogDocument) -> None:
     """Publish the document of the worker's log, atomically and durably."""
-    publish(filesystem, log_document(document.worker), encode_document(MAGIC, VERSION, asdict(document)))
+    publish(filesystem, log_document(document.worker), encode_document(LOG_DOCUMENT, asdict(document)))
 
 
 def read_log_document(filesystem: Filesystem, store: str, worker: int) -> LogDocument:
@@ -64,7 +62,7 @@ def read_log_document(filesystem: Filesystem, store: str, worker: int) -> LogDoc
     Raises FileNotFoundError, and Corruption if it is damaged or belongs to another store or worker.
     """
     path = log_document(worker)
-    body = read_document(filesystem, path, MAGIC, VERSION)
+    _, body = read_document(filesystem, path, LOG_DOCUMENT)
     if {name: type(value) for name, value in body.items()} != _FIELDS:
         raise Corruption(path, 0, f"the fields of a log document are {', '.join(_FIELDS)}")
     document = LogDocument(**body)

@@ -4,7 +4,7 @@ File header:
 
     offset  size  field
          0     8  magic            b"shardWAL"
-         8     4  version          3; files of version 2, without BATCH, TAKE and CLEAR, are read too
+         8     4  version          3 (files/formats.py); in version 2 there was no BATCH, TAKE and CLEAR
         12     4  worker           number of the worker that owns the log
         16     8  log_id           random number of this log, see log_document.py
         24     8  lsn_first        LSN of the first record, also in the file's name
@@ -55,14 +55,11 @@ import numpy as np
 
 from shardstore.checksum import checksum
 from shardstore.errors import Corruption
-from shardstore.files.documents import of_another_version
+from shardstore.files.formats import LOG_FILE
 from shardstore.identifiers import Buffer, RequestId
 from shardstore.key_range import KeyRange
 from shardstore.limits import REQUEST_BYTES_MAX
 
-FILE_MAGIC = b"shardWAL"
-FILE_VERSION = 3
-READABLE_VERSIONS = frozenset((2, FILE_VERSION))
 _FILE_KIND = struct.Struct("<8sI")
 _FILE_HEAD = struct.Struct("<8sIIQQQQ")
 _FILE_CHECKSUM = struct.Struct("<Q")
@@ -132,10 +129,12 @@ class FileHeader(NamedTuple):
     lsn_first: int
     lsn_previous: int
     lsn_durable: int
+    version: int = LOG_FILE.version
 
     def encode(self) -> bytes:
         """The first bytes of a log file."""
-        head = _FILE_HEAD.pack(FILE_MAGIC, FILE_VERSION, *self)
+        *numbers, version = self
+        head = _FILE_HEAD.pack(LOG_FILE.magic, version, *numbers)
         return head + _FILE_CHECKSUM.pack(checksum(head))
 
 
@@ -181,13 +180,12 @@ def file_header_in(path: str, data: Buffer) -> FileHeader:
     if len(data) < FILE_HEADER_BYTES:
         raise DamagedHeader(f"{len(data)} bytes are no file header")
     magic, version = _FILE_KIND.unpack_from(data)
-    if magic != FILE_MAGIC:
-        raise DamagedHeader(f"magic {magic!r} instead of {FILE_MAGIC!r}")
-    if version not in READABLE_VERSIONS:
-        raise Corruption(path, 8, of_another_version(version, FILE_VERSION))
+    if magic != LOG_FILE.magic:
+        raise DamagedHeader(f"magic {magic!r} instead of {LOG_FILE.magic!r}")
+    LOG_FILE.check(path, version)
     if _FILE_CHECKSUM.unpack_from(data, _FILE_HEAD.size)[0] != checksum(data[: _FILE_HEAD.size]):
         raise DamagedHeader("checksum of the file header does not match")
-    return FileHeader._make(_FILE_HEAD.unpack_from(data)[2:])
+    return FileHeader._make((*_FILE_HEAD.unpack_from(data)[2:], version))
 
 
 def encode_record_header(

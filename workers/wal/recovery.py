@@ -160,7 +160,7 @@ def _make_durable(filesystem: Filesystem, log: LogDocument, end: LogEnd) -> tupl
     lsn_previous = log.lsn_checkpoint
     for file in end.kept:
         if file.lsn_last <= end.lsn_durable and (file.start, file.end) == (FILE_HEADER_BYTES, file.size):
-            files.append(WalFile(file.path, file.lsn_first, file.lsn_last, file.size))
+            files.append(_as_it_is(file))
         else:
             files.append(_rewrite_file(filesystem, log, file, lsn_previous))
         lsn_previous = file.lsn_last
@@ -177,7 +177,11 @@ def _sync_in_place(filesystem: Filesystem, worker: int, end: LogEnd) -> tuple[Wa
             finally:
                 handle.close()
     filesystem.sync_directory(worker_directory(worker))
-    return tuple(WalFile(file.path, file.lsn_first, file.lsn_last, file.size, file.start) for file in end.kept)
+    return tuple(map(_as_it_is, end.kept))
+
+
+def _as_it_is(file: ScannedFile) -> WalFile:
+    return WalFile(file.path, file.lsn_first, file.lsn_last, file.size, file.start, file.version)
 
 
 def _rewrite_file(filesystem: Filesystem, log: LogDocument, file: ScannedFile, lsn_previous: int) -> WalFile:

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from shardstore.errors import Corruption
+from shardstore.files.formats import LOG_FILE
 from shardstore.limits import KIB, WAL_FILE_BYTES
 from shardstore.seams.filesystem import Filesystem
 from shardstore.workers.wal.record_format import (
@@ -64,6 +65,7 @@ class ScannedFile:
     end: int
     lsn_durable: int
     damage: str = ""
+    version: int = LOG_FILE.version
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +169,9 @@ def scan_file(
             start = offset + run.size_before(wanted) if lsn == wanted else start
             end = behind
             lsn = run.lsn_last + 1
-    return ScannedFile(path, len(data), header.lsn_previous, wanted, lsn - 1, start, end, lsn_durable)
+    return ScannedFile(
+        path, len(data), header.lsn_previous, wanted, lsn - 1, start, end, lsn_durable, version=header.version
+    )
 
 
 def _read_past_cache(filesystem: Filesystem, path: str) -> bytes:

@@ -16,6 +16,7 @@ from itertools import pairwise
 from shardstore.errors import NotWritable, StorageFailure
 from shardstore.files.documents import TEMPORARY_SUFFIX
 from shardstore.files.file_names import wal_file, worker_directory
+from shardstore.files.formats import LOG_FILE
 from shardstore.identifiers import RequestId
 from shardstore.limits import KIB, REQUEST_BYTES_MAX, WAL_FILE_BYTES
 from shardstore.seams.filesystem import File, Filesystem
@@ -40,6 +41,7 @@ class WalFile:
     bytes: int
     start: int = FILE_HEADER_BYTES
     """Offset of the first record that counts."""
+    version: int = LOG_FILE.version
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +102,10 @@ class WalWriter:
     def retained_bytes(self) -> int:
         """Size of all files of the log."""
         return self._closed_bytes + self._active_bytes
+
+    def old_files(self) -> int:
+        """The number of files that have a former format version."""
+        return sum(file.version < LOG_FILE.version for file in self._closed)
 
     @property
     def failed(self) -> bool:

@@ -9,7 +9,7 @@ import pytest
 from shardstore.cli.store_status import Level, health_of
 
 
-def worker(*failures: str, stalled_by: str = "", job: str = "") -> dict[str, Any]:
+def worker(*failures: str, stalled_by: str = "", job: str = "", old: dict[str, int] | None = None) -> dict[str, Any]:
     events = [{"event": "start", "cause": "an older one"}, {"event": "end", "cause": "an older one"}]
     events += [{"event": "start", "cause": stalled_by}] if stalled_by else []
     return {
@@ -17,6 +17,7 @@ def worker(*failures: str, stalled_by: str = "", job: str = "") -> dict[str, Any
             {"failure": "", "last_failure": job},
             *({"failure": failure, "last_failure": failure} for failure in failures),
         ],
+        "old_files": old or {},
         "stalls": {"now": int(bool(stalled_by)), "events": events},
     }
 
@@ -26,6 +27,11 @@ def worker(*failures: str, stalled_by: str = "", job: str = "") -> dict[str, Any
     [
         ([worker(), worker()], Level.SERVES, "serves: 2 workers, 1,024 ranges"),
         ([worker()], Level.SERVES, "serves: 1 worker, 1,024 ranges"),
+        (
+            [worker(old={"table file": 2}), worker(old={"manifest": 1, "table file": 3})],
+            Level.SERVES,
+            "serves: 2 workers, 1,024 ranges; 1 manifest and 5 table files in a former format, which compact rewrites",
+        ),
         ([worker(), {"unavailable": "worker 1 is down"}], Level.DEGRADED, "degraded: worker 1 is down"),
         (
             [{"unavailable": "no answer within 5 s"}, worker()],

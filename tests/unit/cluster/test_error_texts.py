@@ -23,6 +23,7 @@ from shardstore.cluster.settings import cluster_settings
 from shardstore.cluster.socket_place import socket_place
 from shardstore.cluster.supervisor import Supervisor
 from shardstore.files.documents import HEAD_BYTES, encode_document
+from shardstore.files.formats import STORE_DOCUMENT
 from shardstore.identifiers import DirectoryIdentity
 from shardstore.limits import DOCUMENT_BYTES_MAX
 from shardstore.options import RouterOptions, from_argument
@@ -34,8 +35,6 @@ from shardstore.system.readiness import Readiness
 from shardstore.system.stream_links import path_of
 from shardstore.system.traffic import TERMS
 from tests.unit.client.test_error_texts import said
-
-MAGIC = b"SHSTORE\0"
 
 
 @pytest.fixture
@@ -201,11 +200,11 @@ def test_a_store_that_has_other_ranges_than_asked_for() -> None:
 
 
 def sealed(body: bytes) -> bytes:
-    head = encode_document(MAGIC, 1, {})[:12] + len(body).to_bytes(4, "little")
+    head = encode_document(STORE_DOCUMENT, {})[:12] + len(body).to_bytes(4, "little")
     return head + checksum(body, checksum(head)).to_bytes(8, "little") + body
 
 
-WHOLE = encode_document(MAGIC, 1, {"store": "5", "workers": 2, "boundaries": []})
+WHOLE = encode_document(STORE_DOCUMENT, {"store": "5", "workers": 2, "boundaries": []})
 DAMAGES: list[tuple[str, bytes]] = [
     (
         "0: begins with b'OTHERS\\x00\\x00' instead of b'SHSTORE\\x00': it is another file, or damaged",

@@ -9,6 +9,7 @@ import pytest
 
 from shardstore.errors import Corruption, InvalidRequest
 from shardstore.files import documents
+from shardstore.files.formats import ROUTE_MAP
 from shardstore.identifiers import Epoch
 from shardstore.router import change_plan, route_table
 from shardstore.router.route_table import RouteTable, Topology, open_route_table
@@ -115,7 +116,7 @@ def test_workers_that_cannot_be_are_damage(
 def test_a_map_with_a_gap_or_an_overlap_is_damage(filesystem: PosixFilesystem, routes: object) -> None:
     filesystem.make_directory("router")
     body = {"store": "store", "map": {"version": 1, "routes": routes}}
-    data = documents.encode_document(route_table.MAGIC, route_table.VERSION, body)
+    data = documents.encode_document(ROUTE_MAP, body)
     documents.publish(filesystem, "router/ROUTES", data)
     with pytest.raises(Corruption, match="router/ROUTES"):
         reopen(filesystem)

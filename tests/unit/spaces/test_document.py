@@ -32,7 +32,7 @@ def test_the_bytes_of_a_document_stay_as_they_are() -> None:
         (msgpack.packb([1]), "no document of a space"),
         (msgpack.packb({}), "no document of a space"),
         (msgpack.packb(FIELDS | {"version": True}), "no document of a space"),
-        (msgpack.packb(FIELDS | {"version": 2, "more": 1}), "version 2, this program reads version 1"),
+        (msgpack.packb(FIELDS | {"version": 2, "more": 1}), "format version 2, this program ("),
         (msgpack.packb(FIELDS | {"more": 1}), "its fields are "),
         (msgpack.packb(FIELDS | {"key": b"Str()"}), "its fields are "),
         (msgpack.packb(FIELDS | {"number": 0}), "the number 0"),

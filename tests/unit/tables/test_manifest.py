@@ -9,8 +9,9 @@ import pytest
 from shardstore.errors import Corruption
 from shardstore.files.documents import encode_document
 from shardstore.files.file_names import manifest as manifest_path
+from shardstore.files.formats import MANIFEST
 from shardstore.key_range import EVERYTHING, KeyRange
-from shardstore.tables.manifest import MAGIC, SEGMENT_VERSION_MAX, VERSION, new_manifest, read_manifest, share_bytes_of
+from shardstore.tables.manifest import SEGMENT_VERSION_MAX, new_manifest, read_manifest, share_bytes_of
 from shardstore.tables.table_format import TableRecord
 from shardstore.wire.messages import to_plain
 from shardstore.workers.segment.manifest_writer import publish_manifest
@@ -53,7 +54,7 @@ def test_parts_that_are_not_apart_are_damage(second: TableRecord) -> None:
     filesystem = empty_filesystem()
     with pytest.raises(AssertionError):
         publish_manifest(filesystem, manifest)
-    filesystem.place(manifest_path(SEGMENT), encode_document(MAGIC, VERSION, to_plain(manifest)))
+    filesystem.place(manifest_path(SEGMENT), encode_document(MANIFEST, to_plain(manifest)))
     with pytest.raises(Corruption, match="overlap or are out of order"):
         read_manifest(filesystem, STORE, SEGMENT)
 
@@ -86,6 +87,6 @@ def test_a_virtual_part_that_holds_more_than_its_bounds_is_damage(wrong: TableRe
     manifest = replace(NEW, deltas=(wrong,))
     with pytest.raises(AssertionError):
         publish_manifest(filesystem, manifest)
-    filesystem.place(manifest_path(SEGMENT), encode_document(MAGIC, VERSION, to_plain(manifest)))
+    filesystem.place(manifest_path(SEGMENT), encode_document(MANIFEST, to_plain(manifest)))
     with pytest.raises(Corruption, match="table 1 is said to hold more than its bounds allow"):
         read_manifest(filesystem, STORE, SEGMENT)

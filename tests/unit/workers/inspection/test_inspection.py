@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from shardstore.cluster import store
 from shardstore.files import documents
 from shardstore.files.board_place import MAGIC, PLACE_BYTES
+from shardstore.files.formats import RELEASE, STORE_DOCUMENT, VERSION_AT
 from shardstore.identifiers import ClientId, Epoch, RequestId, SegmentId
 from shardstore.key_range import KeyRange
 from shardstore.router import route_table
@@ -19,7 +20,6 @@ from shardstore.segment_options import Compression, SegmentOptions
 from shardstore.tables.manifest import new_manifest
 from shardstore.tables.table_format import Entries, TableRecord
 from shardstore.wire.route_map import presplit
-from shardstore.workers.inspection.documents import DOCUMENTS
 from shardstore.workers.inspection.findings import Findings
 from shardstore.workers.inspection.findings_text import as_json, as_lines
 from shardstore.workers.inspection.inspect import inspect
@@ -33,6 +33,9 @@ from tests.unit.wal_driver import LOG_ID, STORE, WORKER, append_many, fresh_writ
 
 COPY = "copy"
 ENTRIES_MAX = 5
+GOLDEN = Path(__file__).parents[3] / "golden"
+FORMER = [("wal-v2.bin", 2), ("manifest-v4.bin", 4)]
+"""Files of versions that are read, and not written any more."""
 
 
 def log_file(durable: int = 0, records: int = 6) -> bytes:
@@ -68,7 +71,7 @@ def log_document_file() -> bytes:
 
 def store_file() -> bytes:
     body = {"store": "5", "workers": 2, "boundaries": [b"m"]}
-    return documents.encode_document(store.MAGIC, store.VERSION, body)
+    return documents.encode_document(STORE_DOCUMENT, body)
 
 
 def route_map_file() -> bytes:
@@ -102,9 +105,20 @@ def test_every_kind_is_found_by_its_first_bytes(kind: str) -> None:
     assert (findings.kind, findings.damage) == (kind, [])
 
 
-def test_magic_and_versions_are_those_of_the_owners() -> None:
-    assert DOCUMENTS[route_table.MAGIC] == ("route map", route_table.VERSION)
-    assert DOCUMENTS[store.MAGIC] == ("store", store.VERSION)
+@pytest.mark.parametrize(("name", "version"), FORMER)
+def test_files_of_a_former_version_are_shown_with_it(name: str, version: int) -> None:
+    findings = inspected((GOLDEN / name).read_bytes())
+    assert findings.damage == []
+    assert findings.facts.get("header", findings.facts)["version"] == version
+
+
+@pytest.mark.parametrize("kind", FILES)
+def test_a_version_that_is_not_known_is_named_with_the_release_it_needs(kind: str) -> None:
+    content = bytearray(FILES[kind]())
+    content[VERSION_AT] = 99
+    (damage,) = inspected(bytes(content)).damage
+    assert "format version 99" in damage.what
+    assert f"needs a release after {RELEASE}" in damage.what
 
 
 @pytest.mark.parametrize(
@@ -156,6 +170,7 @@ def test_records_of_a_log_file() -> None:
         "worker": WORKER,
         "log_id": f"{LOG_ID:016x}",
         "lsn_first": 1,
+        "version": 3,
         "lsn_previous": 0,
         "lsn_durable": 0,
     }

@@ -8,11 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shardstore.errors import Corruption
+from shardstore.files.formats import TABLE
 from shardstore.identifiers import Stored
 from shardstore.key_range import EVERYTHING, KeyRange
 from shardstore.limits import BLOCK_ENTRIES
 from shardstore.segment_options import Compression, SegmentOptions
-from shardstore.tables.table_format import HEADER_BYTES, MAGIC, check_header, decode_footer
+from shardstore.tables.table_format import HEADER_BYTES, check_header, decode_footer
 from shardstore.tables.table_reader import Table
 from shardstore.wire.columns import decode
 from shardstore.workers.inspection.table import inspect_table
@@ -141,7 +142,7 @@ def test_a_prefix_longer_than_a_key_is_refused(layout: str, too_long: int, monke
         with pytest.raises(Corruption, match=f"a prefix of {too_long} bytes in block 1") as error:
             read(Table.open(filesystem, IDENTITY, record))
         assert (error.value.file, error.value.offset) == (IDENTITY.path, second_record_at)
-    [damage] = inspect_table(filesystem, IDENTITY.path, MAGIC, 5).damage
+    [damage] = inspect_table(filesystem, IDENTITY.path, TABLE.magic, 5).damage
     assert (damage.offset, damage.file) == (second_record_at, IDENTITY.path)
 
 
@@ -149,7 +150,7 @@ def test_inspection_tells_the_prefix_of_a_block() -> None:
     filesystem = empty_filesystem()
     entries = sample("variable-prefixed-variable", 300)
     write(filesystem, entries)
-    findings = inspect_table(filesystem, IDENTITY.path, MAGIC, 5)
+    findings = inspect_table(filesystem, IDENTITY.path, TABLE.magic, 5)
     assert findings.damage == []
     assert [block["prefix_bytes"] for block in findings.facts["blocks"]] == prefix_bytes_of(table_of(entries))
     assert [entry["key"] for entry in findings.facts["entries"]] == list(entries)[:5]

@@ -6,11 +6,11 @@ import pytest
 
 from shardstore.checksum import checksum
 from shardstore.errors import Corruption
+from shardstore.files.formats import LOG_FILE
 from shardstore.identifiers import RequestId
 from shardstore.limits import REQUEST_BYTES_MAX
 from shardstore.workers.wal.record_format import (
     FILE_HEADER_BYTES,
-    FILE_VERSION,
     RECORD_HEADER_BYTES,
     DamagedHeader,
     DamagedRecord,
@@ -138,6 +138,6 @@ def test_file_of_another_log_is_refused_by_name(worker: int, log_id: int, offset
 
 def test_newer_version_is_refused_by_name() -> None:
     data = bytearray(HEADER.encode())
-    data[8] = FILE_VERSION + 1
-    with pytest.raises(Corruption, match=f"version {FILE_VERSION + 1}"):
+    data[8] = LOG_FILE.version + 1
+    with pytest.raises(Corruption, match=f"version {LOG_FILE.version + 1}"):
         decode_file_header("f", data, 3, LOG_ID)

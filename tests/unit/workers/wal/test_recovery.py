@@ -10,6 +10,7 @@ import pytest
 
 from shardstore.errors import Corruption, DiskFull, NotWritable, ReadOnlyDisk, StorageFailure
 from shardstore.files.documents import encode_document
+from shardstore.files.formats import LOG_DOCUMENT
 from shardstore.identifiers import LIFE_NONCE_BITS
 from shardstore.limits import WAL_FILE_BYTES
 from shardstore.system.posix_filesystem import PosixFilesystem
@@ -138,7 +139,7 @@ class TestIdentity:
             recovered(filesystem)
 
     def test_log_document_with_other_fields_is_refused(self, filesystem: FaultyFilesystem) -> None:
-        filesystem.place(LOG, encode_document(b"shardLOG", 2, {"store": STORE, "worker": WORKER}))
+        filesystem.place(LOG, encode_document(LOG_DOCUMENT, {"store": STORE, "worker": WORKER}))
         with pytest.raises(Corruption, match="fields"):
             recovered(filesystem)
 
