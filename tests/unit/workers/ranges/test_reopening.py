@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import pytest
 
@@ -61,7 +62,7 @@ def tries(disk: Disk, reopening: Reopening, ranges: list[OwnedRange], until_s: i
 
 def test_pauses_double_up_to_the_longest(disk: Disk) -> None:
     found = tries(disk, Reopening(disk.filesystem, STORE), [unopened(Unavailable("the disk"))], 400)
-    pauses = [later - earlier for earlier, later in zip(found, found[1:], strict=False)]
+    pauses = [later - earlier for earlier, later in pairwise(found)]
     assert found[0] == 1
     longest = LONGEST_PAUSE_NS // SECOND_NS
     assert pauses == [2, 4, 8, 16, 32, *[longest] * len(pauses[5:])]
