@@ -24,7 +24,7 @@ from shardstore.seams.effects import Incoming, PeerGone, Received
 from shardstore.system.readiness import READABLE, WRITABLE, Readiness
 from shardstore.system.socket_file import SocketFile
 from shardstore.system.stream import Gone, Stream
-from shardstore.system.stream_links import SCHEME, Connection, path_of
+from shardstore.system.stream_links import Connection, path_of
 from shardstore.system.traffic import SWEEP_NS, Terms, Traffic
 from shardstore.system.zmtp import ZmtpStream
 
@@ -141,7 +141,7 @@ class Listener:
         self._refusals = Repeated(now_ns)
         self._cuts = Repeated(now_ns)
         self.traffic = Traffic(terms, now_ns)
-        self._speaks: type[Stream] = Stream if endpoint.startswith(SCHEME) else ZmtpStream
+        self._speaks: type[Stream] = ZmtpStream if self._file is None else Stream
         self._socket, self.endpoint = _listening(endpoint, self._file)
         self._spare = _spare_descriptor()
         readiness.add(self._socket.fileno(), READABLE, self._accept)

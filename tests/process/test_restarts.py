@@ -137,7 +137,7 @@ def test_a_socket_of_ones_choice_is_the_url_for_good_but_only_for_its_store(tmp_
     with TemporaryDirectory(dir="/tmp") as base:
         chosen = {"memory": MEMORY, "workers": 1, "socket": f"{base}/store", "socket_mode": "660"}
         with LocalCluster(tmp_path / "data", **chosen) as cluster:
-            assert cluster.url == f"ipc://{base}/store"
+            assert cluster.url == f"unix://{base}/store"
             db = connect(cluster.url)
             db.put(b"k", b"v")
             assert sorted(os.listdir(base)) == ["store", "store.worker-0"]

@@ -129,7 +129,7 @@ def test_the_socket_of_a_dead_process_is_replaced(server: SocketTransport, direc
 
 def test_a_path_that_cannot_be_used_is_refused_by_name() -> None:
     transport = SocketTransport()
-    with pytest.raises(InvalidRequest, match=f"108 bytes, allowed are {limits.IPC_PATH_BYTES_MAX}"):
+    with pytest.raises(InvalidRequest, match=f"108 bytes, allowed are {limits.SOCKET_PATH_BYTES_MAX}"):
         transport.bind("clients", "unix://" + "x" * 108)
     with pytest.raises(InvalidRequest, match="108 bytes"):
         transport.connect("server", "unix://" + "x" * 108)
