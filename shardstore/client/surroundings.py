@@ -77,7 +77,8 @@ def _finder_of(where: str | os.PathLike[str] | None) -> StoreFinder:
     if name.startswith((SCHEME, _TCP)):
         return StoreFinder(url=_checked_url(name), data="")
     if not name or "://" in name:
-        raise InvalidRequest(f"{name!r} is no cluster's url, which begins with {SCHEME} or {_TCP}, and no data directory")
+        schemes = f"{SCHEME} or {_TCP}"
+        raise InvalidRequest(f"{name!r} is no cluster's url, which begins with {schemes}, and no data directory")
     return StoreFinder(url="", data=os.path.abspath(name))
 
 

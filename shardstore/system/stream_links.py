@@ -10,7 +10,7 @@ import socket
 from collections.abc import Callable, Sequence
 
 from shardstore.errors import InvalidRequest
-from shardstore.limits import SOCKET_PATH_BYTES_MAX, MIB
+from shardstore.limits import MIB, SOCKET_PATH_BYTES_MAX
 from shardstore.seams.effects import Incoming, Received
 from shardstore.system.readiness import READABLE, WRITABLE, Readiness
 from shardstore.system.stream import Gone, Stream

@@ -72,7 +72,7 @@ class ZmqLinks:
 
     def has_come(self) -> bool:
         """Whether a message has arrived that epoll may not report."""
-        return any([link.readable() for link in list(self.unsure)])
+        return any(link.readable() for link in list(self.unsure))
 
     def patience_ns(self, timeout_ns: int | None) -> int | None:
         """How long to wait for messages: `timeout_ns`, or less if an outbox has to be tried again."""

@@ -35,7 +35,7 @@ def free_endpoint() -> str:
 
 def test_an_endpoint_that_cannot_be_used_is_refused_by_name() -> None:
     transport = SocketTransport()
-    with pytest.raises(InvalidRequest, match="cannot listen on tcp://127.0.0.1"):
+    with pytest.raises(InvalidRequest, match="cannot listen on tcp:"):
         transport.bind("clients", "tcp://127.0.0.1")
     with pytest.raises(InvalidRequest, match="cannot connect to carrier"):
         transport.connect("server", "carrier://pigeon")
