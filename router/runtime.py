@@ -24,11 +24,13 @@ from shardstore.system.system_entropy import SystemEntropy
 from shardstore.system.traffic import Terms
 from shardstore.wire.link_names import CLIENTS, WORKERS
 
+_AT_ONCE = 64
+"""Messages of one peer in a turn: passing one on takes a few microseconds."""
 _OF_WORKERS = Terms(
     unsent_bytes=WORKERS_MAX * OUTBOX_BYTES_MAX,
     arriving_bytes=WORKERS_MAX * MESSAGE_BYTES_MAX,
     pause_bytes=OUTBOX_BYTES_MAX,
-    at_once=64,
+    at_once=_AT_ONCE,
     bytes_max_of=lambda _: MESSAGE_BYTES_MAX,
 )
 """Workers are trusted: each may use as much as any message needs, and the router always reads from it."""
@@ -62,4 +64,5 @@ def run(options: RouterOptions) -> Stop:
 
 def _of_clients(plan: MemoryPlan) -> Terms:
     """What clients may use."""
-    return Terms(max(plan.memory // 16, MESSAGE_BYTES_MAX), descriptors_max=descriptors_for_peers())
+    bytes_max = max(plan.memory // 16, MESSAGE_BYTES_MAX)
+    return Terms(bytes_max, at_once=_AT_ONCE, descriptors_max=descriptors_for_peers())

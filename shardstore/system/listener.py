@@ -157,6 +157,11 @@ class Listener:
         connection = self._connections.get(peer)
         return connection is not None and connection.send(frames)
 
+    def send_all(self, peer: bytes, messages: Sequence[Sequence[bytes]]) -> bool:
+        """As `send`, for several messages at once."""
+        connection = self._connections.get(peer)
+        return connection is not None and connection.send_all(messages)
+
     def take(self, received: list[Incoming]) -> None:
         """Append one waiting message of each peer, and PeerGone for the peers that were cut off."""
         if self._loaded:

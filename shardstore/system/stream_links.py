@@ -48,6 +48,16 @@ class Connection:
             self.close()
         return not self.gone
 
+    def send_all(self, messages: Sequence[Sequence[bytes]]) -> bool:
+        """As `send`, for several messages at once."""
+        try:
+            if self.stream.send_all(messages):
+                return True
+            self._watch()
+        except Gone:
+            self.close()
+        return not self.gone
+
     def close(self) -> None:
         """Close the connection and drop its unsent messages."""
         if not self.gone:
@@ -131,6 +141,12 @@ class StreamLink:
         if self._connection is None:
             self._connection = self._connect()
         return self._connection is not None and self._connection.send(frames)
+
+    def send_all(self, peer: bytes, messages: Sequence[Sequence[bytes]]) -> bool:
+        """As `send`, for several messages at once."""
+        if self._connection is None:
+            self._connection = self._connect()
+        return self._connection is not None and self._connection.send_all(messages)
 
     def close(self) -> None:
         """Close the connection, if there is one."""

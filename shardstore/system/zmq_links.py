@@ -147,6 +147,10 @@ class ZmqLink:
         self.unsent_bytes = 0
         return False
 
+    def send_all(self, peer: bytes, messages: Sequence[Sequence[bytes]]) -> bool:
+        """As `send`, for several messages."""
+        return all([self.send(peer, frames) for frames in messages])
+
     def retry(self) -> None:
         """Send messages of the outbox, as many as libzmq accepts."""
         with suppress(zmq.Again):

@@ -330,6 +330,10 @@ class SimTransport:
             connection.send_to_client(list(frames))
         return connection is not None
 
+    def send_all(self, link: str, peer: bytes, messages: Sequence[Sequence[bytes]]) -> bool:
+        """Send several messages."""
+        return all([self.send(link, peer, frames) for frames in messages])
+
     def receive(self, timeout_ns: int | None) -> list[Incoming]:
         """Let simulated time pass until there are messages, or until the timeout."""
         self.wait(timeout_ns)

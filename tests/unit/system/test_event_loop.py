@@ -50,6 +50,11 @@ class Script:
         self.done.append(peer)
         return peer not in self.unreachable
 
+    def send_all(self, link: str, peer: bytes, messages: Sequence[Sequence[bytes]]) -> bool:
+        """Send several messages at once, unless the peer is unreachable."""
+        self.done.append((peer, len(messages)))
+        return peer not in self.unreachable
+
     def receive(self, timeout_ns: int | None) -> list[Received]:
         """The next messages of the inbox."""
         self.timeouts.append(timeout_ns)
