@@ -127,6 +127,18 @@ def test_order_is_kept(server: Transport, client: Transport) -> None:
     assert frames_of(take(server, 300)) == sent
 
 
+def test_several_messages_are_sent_at_once_in_order_both_ways(server: Transport, client: Transport) -> None:
+    sent = [[b"%d" % number, b"body"] for number in range(60)]
+    assert client.send("router", b"", [b"first"])
+    assert client.send_all("router", b"", sent)
+    first, *requests = take(server, 61)
+    assert [request.frames for request in requests] == sent
+    assert server.send_all("clients", first.peer, sent)
+    assert [reply.frames for reply in take(client, 60)] == sent
+    assert not server.send_all("clients", b"nobody", sent)
+    assert not client.send_all("worker:7", b"", sent)
+
+
 def test_what_was_sent_before_the_server_is_up_arrives_or_is_refused(world: World) -> None:
     client, server = world.new(), world.new()
     late = world.endpoint("late")
