@@ -149,7 +149,7 @@ class ZmqLink:
 
     def send_all(self, peer: bytes, messages: Sequence[Sequence[bytes]]) -> bool:
         """As `send`, for several messages."""
-        return all([self.send(peer, frames) for frames in messages])
+        return all(self.send(peer, frames) for frames in messages)
 
     def retry(self) -> None:
         """Send messages of the outbox, as many as libzmq accepts."""

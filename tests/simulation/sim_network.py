@@ -332,7 +332,7 @@ class SimTransport:
 
     def send_all(self, link: str, peer: bytes, messages: Sequence[Sequence[bytes]]) -> bool:
         """Send several messages."""
-        return all([self.send(link, peer, frames) for frames in messages])
+        return all(self.send(link, peer, frames) for frames in messages)
 
     def receive(self, timeout_ns: int | None) -> list[Incoming]:
         """Let simulated time pass until there are messages, or until the timeout."""
