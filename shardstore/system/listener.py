@@ -1,8 +1,9 @@
 """A bound link. Every connection is a peer with an id assigned here, and all peers are served fairly.
 
-In each turn the process reads one message of each peer, but none of a peer that does not read its replies. So if one
-peer floods the process with requests, each other request waits no longer than one request of each peer takes, and
-unread replies stop growing. traffic.py bounds the memory of all peers together.
+In each turn the process takes a few messages of each peer, but none of a peer that does not read its replies: one in a
+worker, and up to 64 in the router, which only passes them on. So if one peer floods the process with requests, each
+other request waits no longer than one turn of each peer takes, and unread replies stop growing. traffic.py bounds the
+memory of all peers together.
 """
 
 from __future__ import annotations

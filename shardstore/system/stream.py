@@ -1,4 +1,4 @@
-"""Messages over one connected Unix stream socket: the direct path between a client and a worker on one host.
+"""Messages over one connected Unix stream socket, between two processes on one host.
 
     offset  size  field           (little-endian)
          0     4  frames          1 to 5
