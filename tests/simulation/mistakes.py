@@ -444,7 +444,7 @@ MISTAKES: dict[str, Mistake] = {
         first_seed=145,
     ),
     "loses the dedup window in a drain": Mistake(
-        (Patch(DedupWindow, "to_document", lambda window, lsn_durable: {}),), first_seed=315
+        (Patch(DedupWindow, "to_document", lambda window, lsn_durable: {}),), first_seed=2_044
     ),
     "forgets the result of an increment": Mistake(
         (Patch(DedupWindow, "note", _note_without_numbers),), needs=("strand answers",), first_seed=63
