@@ -431,7 +431,7 @@ MISTAKES: dict[str, Mistake] = {
             Patch(DedupWindow, "note", _note_what_is_newer),
         ),
         needs=("break connection",),
-        first_seed=264,
+        first_seed=303,
     ),
     "forgets a client without a trace": Mistake(
         (Patch(DedupWindow, "_forget", _forget_without_a_trace),),
@@ -458,7 +458,7 @@ MISTAKES: dict[str, Mistake] = {
     "answers a failed condition before what it was judged on is durable": Mistake(
         (Patch(WritePath, "_reply_after", _reply_at_once),), needs=("lose power",), first_seed=416
     ),
-    "bars nothing that was not applied": Mistake((Patch(WritePath, "outcome", _tell_and_bar_nothing),), first_seed=13),
+    "bars nothing that was not applied": Mistake((Patch(WritePath, "outcome", _tell_and_bar_nothing),), first_seed=50),
     "drops what was drained while it compacted": Mistake(
         (Patch(workers.jobs.compact, "_placed", _drop_what_overtook),), first_seed=96
     ),
@@ -472,7 +472,7 @@ MISTAKES: dict[str, Mistake] = {
             Patch(workers.wal.recovery, "_needed", lambda firsts, lsn_checkpoint: firsts),
         ),
         needs=("lose power", "CHAOS"),
-        first_seed=705,
+        first_seed=1_324,
     ),
     "applies half a batch after a crash": Mistake(
         (Patch(workers.ranges.replay._Waiting, "_take_any", _take_half_of_a_batch),), needs=("batches",), first_seed=82
@@ -518,7 +518,7 @@ MISTAKES: dict[str, Mistake] = {
         (Patch(shardstore.client.calls.pages, "rest_of_scan", _skip_border),)
     ),
     "writes into a layer that a scan has pinned": Mistake(
-        (Patch(Overlay, "writable", lambda overlay, lsn: overlay.active),), first_seed=66
+        (Patch(Overlay, "writable", lambda overlay, lsn: overlay.active),), first_seed=76
     ),
     "goes on with a scan from a table that holds newer writes": Mistake(
         (
