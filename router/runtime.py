@@ -51,7 +51,8 @@ def run(options: RouterOptions) -> Stop:
         report_workers(options.status_fd, effect.workers)
 
     try:
-        loop = EventLoop(core, transport, SystemClock(), perform, lambda: show_life(options.life_fd))
+        shared = (CLIENTS, WORKERS)
+        loop = EventLoop(core, transport, SystemClock(), perform, lambda: show_life(options.life_fd), shared)
         install_stop_signals(lambda: loop.post(StopRequested()))
         transport.bind(WORKERS, options.internal, _OF_WORKERS)
         terms = _of_clients(options.memory)

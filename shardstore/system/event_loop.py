@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from queue import SimpleQueue
 
 from shardstore.limits import MILLISECOND_NS, SECOND_NS
@@ -34,19 +34,22 @@ class EventLoop:
         clock: Clock,
         perform: Callable[[Effect], None],
         show_life: Callable[[], None] | None = None,
+        shared: Container[str] = (),
     ) -> None:
+        """`shared`: the links whose connections carry messages of many, so that it pays to send some together."""
         self._core = core
         self._transport = transport
         self._clock = clock
         self._perform = perform
         self._show_life = show_life
+        self._shared = shared
         self._life_due_ns = 0 if show_life else NEVER_NS
         self._now_ns = 0
         """The time at the end of the latest turn."""
         self._due_ns: int | None = None
         """When the core wants its next Tick, as of that time."""
         self._gathers = False
-        """Whether several messages are handled, so that what is sent meanwhile to one peer is sent together."""
+        """Whether several messages are handled, so that what is sent over a shared link is gathered."""
         self._gathered: dict[tuple[str, bytes], list[Sequence[bytes]]] = {}
         self._posted: SimpleQueue[Event] = SimpleQueue()
         self.stop: Stop | None = None
@@ -62,7 +65,7 @@ class EventLoop:
         follow_up: list[Effect] = []
         for effect in effects:
             if type(effect) is Send:
-                if self._gathers:
+                if self._gathers and effect.link in self._shared:
                     self._gather(effect)
                 elif not self._transport.send(effect.link, effect.peer, effect.frames):
                     follow_up += self._failed(effect.link, effect.peer, effect.frames)

@@ -70,7 +70,7 @@ class Script:
 
 
 def loop_of(script: Script) -> EventLoop:
-    return EventLoop(script, script, script, script.done.append)  # type: ignore[arg-type]
+    return EventLoop(script, script, script, script.done.append, shared=("link",))  # type: ignore[arg-type]
 
 
 def test_life_is_shown_between_events_and_in_an_idle_loop() -> None:
@@ -158,6 +158,13 @@ def test_answers_to_several_messages_are_sent_together_to_each_peer_in_order() -
     assert script.seen[3:] == [SendFailed("link", b"a", [b"1"]), SendFailed("link", b"a", [b"3"])]
     loop.turn(wait=False)
     assert script.done[2:] == [b"a"], "one alone is sent as it is"
+
+
+def test_messages_over_a_link_of_one_peer_each_do_not_wait() -> None:
+    script = Together({})
+    script.inbox = [[*from_peer(b"a", b"1"), Received("other", b"b", [b"2"]), *from_peer(b"a", b"3")]]
+    loop_of(script).turn(wait=False)
+    assert script.done == [b"b", (b"a", [[b"1"], [b"3"]])]
 
 
 def test_not_too_many_messages_wait_for_each_other() -> None:
