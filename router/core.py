@@ -14,7 +14,6 @@ The core accepts, refuses, or ignores and counts each message. No message raises
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
@@ -47,7 +46,7 @@ from shardstore.wire.wire_format import (
     Op,
     Status,
     decode_header,
-    decode_request,
+    decode_message,
 )
 
 TICK_NS = 250 * MILLISECOND_NS
@@ -78,12 +77,13 @@ class RouterCore:
         self._registrar = Registrar(cluster, self._announcer, self._dispatch, self._changes)
         self._workforce = Workforce(cluster)
         self._admin = AdminRequests(cluster, self._changes, self._balancer, self._workforce)
-        self._requests: Counter[int] = Counter()
+        self._requests = [0] * (max(Op) + 1)
         self._malformed = 0
         self._ticked_ns = 0
+        self._due_ns: int | None = None
+        """When the next Tick is due, as of the latest event that was more than a message to pass on."""
         self._stop_by_ns: int | None = None
         self._handlers: dict[type, Callable[[Any, int], list[Effect]]] = {
-            Received: self._received,
             SendFailed: self._gone,
             PeerGone: self._gone,
             Tick: self._tick,
@@ -95,22 +95,23 @@ class RouterCore:
     def start(self, now_ns: int) -> list[Effect]:
         """Begin to serve: report which workers must run."""
         self._ticked_ns = now_ns
+        self._note_due()
         return [self._workforce.report()]
 
     def handle(self, event: Any, now_ns: int) -> list[Effect]:
         """Take one event and return its effects."""
-        effects = self._handlers[type(event)](event, now_ns)
+        if type(event) is Received:
+            effects = self._received(event, now_ns)
+        else:
+            effects = self._handlers[type(event)](event, now_ns)
+            self._note_due()
         if self._stop_by_ns is not None and (not self._dispatch.in_flight or now_ns >= self._stop_by_ns):
             effects = [*effects, Stop()]
         return effects
 
     def wakeup_ns(self) -> int | None:
-        """The time of the next Tick, earlier if the policies are due. None if no worker and no request needs one."""
-        if self._membership or self._dispatch.in_flight:
-            balancer_ns = self._balancer.wakeup_ns()
-            due_ns = self._ticked_ns + TICK_NS
-            return due_ns if balancer_ns is None else min(due_ns, max(balancer_ns, self._ticked_ns + TICK_NS_MIN))
-        return None
+        """The time of the next Tick, earlier if the policies are due. None if no worker needs one."""
+        return self._due_ns
 
     def check_invariants(self) -> None:
         """Raise AssertionError if an invariant of the parts does not hold. The route table is checked by itself."""
@@ -139,21 +140,36 @@ class RouterCore:
             Op.GET: self._dispatch.forward_to_parent,
         }
 
+    def _note_due(self) -> None:
+        """Note when the next Tick is due. Requests are in flight to workers that are up only, so these need no look."""
+        if not self._membership:
+            self._due_ns = None
+            return
+        balancer_ns = self._balancer.wakeup_ns()
+        due_ns = self._ticked_ns + TICK_NS
+        self._due_ns = due_ns if balancer_ns is None else min(due_ns, max(balancer_ns, self._ticked_ns + TICK_NS_MIN))
+
     def _received(self, event: Received, now_ns: int) -> list[Effect]:
+        frames = event.frames
         try:
+            header = decode_message(frames)
             if event.link == CLIENTS:
-                return self._client_request(event.peer, event.frames, now_ns)
-            return self._worker_message(event.peer, event.frames, now_ns)
+                return self._client_request(event.peer, header, frames, now_ns)
+            if header.status:
+                return self._dispatch.return_reply(event.peer, header, frames)
+            effects = self._worker_request(event.peer, header, frames, now_ns)
+            self._note_due()
+            return effects
         except MalformedMessage as error:
             self._malformed += 1
             return _refuse_malformed(event, str(error))
 
-    def _client_request(self, peer: bytes, frames: list[bytes], now_ns: int) -> list[Effect]:
-        header = decode_request(frames)
-        handler = self._from_clients.get(header.op)
-        if handler is None:
+    def _client_request(self, peer: bytes, header: Header, frames: list[bytes], now_ns: int) -> list[Effect]:
+        op = header.op
+        handler = self._from_clients.get(op)
+        if header.status or handler is None:
             raise MalformedMessage("not an operation for clients")
-        self._requests[header.op] += 1
+        self._requests[op] += 1
         if header.store and header.store != self._tag:
             other = f"this is store {self._options.store}, on {self._options.data}"
             return [refuse(CLIENTS, peer, header, Status.OTHER_STORE, Refusal(other))]
@@ -162,16 +178,16 @@ class RouterCore:
         if self._stop_by_ns is not None:
             return [refuse(CLIENTS, peer, header, Status.CLOSED, Refusal("the router is stopping"))]
         try:
-            return handler(peer, header, frames, now_ns)
+            effects = handler(peer, header, frames, now_ns)
+            if op not in ROUTED:
+                self._note_due()
+            return effects
         except NotWritable as error:
             return [refuse(CLIENTS, peer, header, Status.FAILED, Refusal(str(error)))]
         except StorageFailure as error:
             return [Stop(f"the route map could not be published: {error}")]
 
-    def _worker_message(self, peer: bytes, frames: list[bytes], now_ns: int) -> list[Effect]:
-        if frames and decode_header(frames[0]).status != Status.NONE:
-            return self._dispatch.return_reply(peer, frames)
-        header = decode_request(frames)
+    def _worker_request(self, peer: bytes, header: Header, frames: list[bytes], now_ns: int) -> list[Effect]:
         handler = self._from_workers.get(header.op)
         if handler is None:
             raise MalformedMessage("not an operation for workers")
@@ -205,7 +221,7 @@ class RouterCore:
 
     def _statistics(self, now_ns: int) -> dict[str, Any]:
         return {
-            "requests": {Op(op).name.lower(): count for op, count in sorted(self._requests.items())},
+            "requests": {Op(op).name.lower(): count for op, count in enumerate(self._requests) if count},
             "requests_in_flight": len(self._dispatch.in_flight),
             "bytes_in_flight": self._dispatch.in_flight.size_bytes(),
             "messages_malformed": self._malformed,
@@ -224,7 +240,7 @@ class RouterCore:
                     "heard_ago_ns": now_ns - member.heard_ns,
                     "leaving": member.worker in self._table.topology.leaving,
                     "pressure": member.pressure,
-                    "bytes_in_flight": self._dispatch.in_flight.size_bytes_of(member.worker),
+                    "bytes_in_flight": self._dispatch.in_flight.load_of(member.worker).size_bytes,
                 }
                 for member in self._membership.members()
             },

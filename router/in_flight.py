@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Callable
 from typing import NamedTuple
 
 from shardstore.identifiers import WorkerId
@@ -24,6 +25,14 @@ class ForwardedRequest(NamedTuple):
     deadline_ns: int
 
 
+class Load:
+    """What is in flight to one worker: bytes, and for each peer the number of its requests."""
+
+    def __init__(self) -> None:
+        self.size_bytes = 0
+        self.of_peers: dict[bytes, int] = {}
+
+
 class InFlight:
     """Requests in flight, by (client, sequence, segment).
 
@@ -35,77 +44,75 @@ class InFlight:
 
     def __init__(self) -> None:
         self._requests: dict[tuple[int, int, int], ForwardedRequest] = {}
-        self._bytes: defaultdict[int, int] = defaultdict(int)
-        self._of_peers: Counter[tuple[bytes, int]] = Counter()
+        self._loads: defaultdict[int, Load] = defaultdict(Load)
 
     def __len__(self) -> int:
         return len(self._requests)
 
-    def size_bytes_of(self, worker: int) -> int:
-        """The bytes in flight to one worker."""
-        return self._bytes[worker]
-
-    def count_of(self, peer: bytes, worker: int) -> int:
-        """The number of requests in flight from one peer to one worker."""
-        return self._of_peers[peer, worker]
+    def load_of(self, worker: int) -> Load:
+        """What is in flight to one worker."""
+        return self._loads[worker]
 
     def size_bytes(self) -> int:
         """The bytes in flight to all workers."""
-        return sum(self._bytes.values())
+        return sum([load.size_bytes for load in self._loads.values()])
 
     def add(self, request: ForwardedRequest) -> None:
         """Add a request. A retry of a request in flight replaces it, with the new peer and deadline."""
-        key = _key(request.header)
+        _, peer, header, worker, size_bytes, _ = request
+        key = header.client, header.sequence, header.segment
         former = self._requests.get(key)
         if former is not None:
             self._discount(former)
         self._requests[key] = request
-        self._bytes[request.worker] += request.size_bytes
-        self._of_peers[request.peer, request.worker] += 1
+        load = self._loads[worker]
+        load.size_bytes += size_bytes
+        load.of_peers[peer] = load.of_peers.get(peer, 0) + 1
 
     def take(self, reply: Header, worker: int) -> ForwardedRequest | None:
         """Remove and return the request that a reply of this worker is for; None if the worker has no such request."""
-        request = self._requests.get(_key(reply))
+        key = reply.client, reply.sequence, reply.segment
+        request = self._requests.get(key)
         if request is None or request.worker != worker:
             return None
-        self._remove(request)
+        del self._requests[key]
+        self._discount(request)
         return request
 
     def take_all(self, worker: int) -> list[ForwardedRequest]:
         """Remove and return all requests of a worker."""
-        lost = [request for request in self._requests.values() if request.worker == worker]
-        for request in lost:
-            self._remove(request)
-        return lost
+        return self._take_those(lambda request: request.worker == worker)
 
     def expire(self, before_ns: int) -> int:
         """Remove the requests with a deadline before this time. Returns their number."""
-        expired = [request for request in self._requests.values() if request.deadline_ns < before_ns]
-        for request in expired:
-            self._remove(request)
-        return len(expired)
+        return len(self._take_those(lambda request: request.deadline_ns < before_ns))
 
     def check_invariants(self) -> None:
         """Raise AssertionError if an invariant of this class does not hold."""
         charged: defaultdict[int, int] = defaultdict(int)
         for request in self._requests.values():
             charged[request.worker] += request.size_bytes
-        of_peers = Counter([(request.peer, request.worker) for request in self._requests.values()])
-        assert self._of_peers == of_peers, "requests of peers are miscounted"
-        assert charged == {worker: used for worker, used in self._bytes.items() if used}, "bytes are miscounted"
+        of_peers = Counter([(request.worker, request.peer) for request in self._requests.values()])
+        counted = {
+            (worker, peer): count for worker, load in self._loads.items() for peer, count in load.of_peers.items()
+        }
+        assert counted == of_peers, "requests of peers are miscounted"
+        used = {worker: load.size_bytes for worker, load in self._loads.items() if load.size_bytes}
+        assert charged == used, "bytes are miscounted"
 
-    def _remove(self, request: ForwardedRequest) -> None:
-        del self._requests[_key(request.header)]
-        self._discount(request)
+    def _take_those(self, wanted: Callable[[ForwardedRequest], bool]) -> list[ForwardedRequest]:
+        taken = {key: request for key, request in self._requests.items() if wanted(request)}
+        for key, request in taken.items():
+            del self._requests[key]
+            self._discount(request)
+        return [*taken.values()]
 
     def _discount(self, request: ForwardedRequest) -> None:
-        self._bytes[request.worker] -= request.size_bytes
-        of_peer = request.peer, request.worker
-        if self._of_peers[of_peer] > 1:
-            self._of_peers[of_peer] -= 1
+        _, peer, _, worker, size_bytes, _ = request
+        load = self._loads[worker]
+        load.size_bytes -= size_bytes
+        left = load.of_peers[peer] - 1
+        if left:
+            load.of_peers[peer] = left
         else:
-            del self._of_peers[of_peer]
-
-
-def _key(header: Header) -> tuple[int, int, int]:
-    return header.client, header.sequence, header.segment
+            del load.of_peers[peer]

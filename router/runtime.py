@@ -24,11 +24,13 @@ from shardstore.system.system_entropy import SystemEntropy
 from shardstore.system.traffic import Terms
 from shardstore.wire.link_names import CLIENTS, WORKERS
 
+_AT_ONCE = 64
+"""Messages of one peer in a turn: passing one on takes a few microseconds."""
 _OF_WORKERS = Terms(
     unsent_bytes=WORKERS_MAX * OUTBOX_BYTES_MAX,
     arriving_bytes=WORKERS_MAX * MESSAGE_BYTES_MAX,
     pause_bytes=OUTBOX_BYTES_MAX,
-    at_once=64,
+    at_once=_AT_ONCE,
     bytes_max_of=lambda _: MESSAGE_BYTES_MAX,
 )
 """Workers are trusted: each may use as much as any message needs, and the router always reads from it."""
@@ -49,7 +51,8 @@ def run(options: RouterOptions) -> Stop:
         report_workers(options.status_fd, effect.workers)
 
     try:
-        loop = EventLoop(core, transport, SystemClock(), perform, lambda: show_life(options.life_fd))
+        shared = (CLIENTS, WORKERS)
+        loop = EventLoop(core, transport, SystemClock(), perform, lambda: show_life(options.life_fd), shared)
         install_stop_signals(lambda: loop.post(StopRequested()))
         transport.bind(WORKERS, options.internal, _OF_WORKERS)
         terms = _of_clients(options.memory)
@@ -62,4 +65,5 @@ def run(options: RouterOptions) -> Stop:
 
 def _of_clients(plan: MemoryPlan) -> Terms:
     """What clients may use."""
-    return Terms(max(plan.memory // 16, MESSAGE_BYTES_MAX), descriptors_max=descriptors_for_peers())
+    bytes_max = max(plan.memory // 16, MESSAGE_BYTES_MAX)
+    return Terms(bytes_max, at_once=_AT_ONCE, descriptors_max=descriptors_for_peers())

@@ -76,7 +76,7 @@ def _serve(
             case _:
                 raise AssertionError(f"no effect of a worker: {effect}")
 
-    loop = EventLoop(core, transport, SystemClock(), perform, lambda: show_life(options.life_fd))
+    loop = EventLoop(core, transport, SystemClock(), perform, lambda: show_life(options.life_fd), (ROUTER,))
     sync_thread = SyncThread(filesystem, loop.post)
     maintenance = MaintenanceProcess(options, loop.post)
     try:

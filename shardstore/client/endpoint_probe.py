@@ -9,8 +9,9 @@ import stat
 from contextlib import suppress
 from typing import TypeAlias
 
+from shardstore.system.stream_links import SCHEME
+
 TCP = "tcp://"
-_IPC = "ipc://"
 _TCP_SECONDS = 0.1
 _GREETING_SECONDS = 0.02
 _LOOPBACK = "127.0.0.1"
@@ -28,8 +29,8 @@ def why_nobody_answers(url: str) -> str:
     """Why nobody can answer at a url, if this host knows; else empty."""
     try:
         return _try(url)
-    except OSError:  # no descriptor is left to try it with
-        return ""
+    except OSError as error:
+        return f"cannot open a socket: {error.strerror}; close some of what is open, or raise `ulimit -n`"
 
 
 def why_turned_away(url: str) -> str:
@@ -75,10 +76,10 @@ def distrust_of(url: str, owner: int | None) -> str:
 
     `owner`: a user who is trusted besides this user and root.
     """
-    if not url.startswith(_IPC):
+    if not url.startswith(SCHEME):
         return ""
     trusted = {_ROOT, os.geteuid(), owner}
-    path = os.path.abspath(url.removeprefix(_IPC))
+    path = os.path.abspath(url.removeprefix(SCHEME))
     while path != os.path.dirname(path):
         inner, path = path, os.path.dirname(path)
         try:
@@ -108,8 +109,8 @@ def _connect(probe: socket.socket, address: _Address) -> int:
 
 def _address_of(url: str) -> _Address | None:
     """The path, or host and port, of a url of this host; None for other hosts, where a try may take long."""
-    if url.startswith(_IPC):
-        return url.removeprefix(_IPC)
+    if url.startswith(SCHEME):
+        return url.removeprefix(SCHEME)
     host, port = host_of(url), url.rpartition(":")[2]
     host = _LOOPBACK if host == "localhost" else host
     is_loopback = is_address(host) and (host == "::1" or host.startswith("127."))

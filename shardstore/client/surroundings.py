@@ -21,7 +21,6 @@ from shardstore.system.stream_links import SCHEME, path_of
 from shardstore.system.system_clock import SystemClock
 from shardstore.system.system_entropy import SystemEntropy
 
-_IPC = "ipc://"
 _TCP = "tcp://"
 _PORT_MAX = 65_535
 _AS_PRINTED = "as `shardstore serve` prints it"
@@ -75,10 +74,11 @@ def _finder_of(where: str | os.PathLike[str] | None) -> StoreFinder:
     if not isinstance(where, str | os.PathLike) or not isinstance(os.fspath(where), str):
         raise InvalidRequest(f"where is the path of a data directory or a cluster's url, not {where!r:.60}")
     name = os.fspath(where)
-    if name.startswith((_IPC, _TCP)):
+    if name.startswith((SCHEME, _TCP)):
         return StoreFinder(url=_checked_url(name), data="")
     if not name or "://" in name:
-        raise InvalidRequest(f"{name!r} is no cluster's url, which begins with {_IPC} or {_TCP}, and no data directory")
+        schemes = f"{SCHEME} or {_TCP}"
+        raise InvalidRequest(f"{name!r} is no cluster's url, which begins with {schemes}, and no data directory")
     return StoreFinder(url="", data=os.path.abspath(name))
 
 
@@ -88,9 +88,9 @@ def _reachable(endpoint: str) -> bool:
 
 
 def _checked_url(url: str) -> str:
-    """The url. Raises InvalidRequest if it names no socket: libzmq would wait for one that can never be there."""
-    if url == _IPC:
-        raise InvalidRequest(f"{url!r} has no path: write it like ipc:///run/app/store, {_AS_PRINTED}")
+    """The url. Raises InvalidRequest if it names no socket: a client would wait for one that can never be there."""
+    if url == SCHEME:
+        raise InvalidRequest(f"{url!r} has no path: write it like unix:///run/app/store, {_AS_PRINTED}")
     if url.startswith(_TCP):
         flaw = _flaw_of(*url.removeprefix(_TCP).rpartition(":")[::2])
         if flaw:

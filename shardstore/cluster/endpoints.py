@@ -1,7 +1,7 @@
 """The endpoints of one cluster's processes: in a private directory or, for clients of the router, over tcp.
 
-The link between router and workers is ipc, as both run on this host. Clients that connect to workers directly also run
-on this host; other clients go through the router.
+Router and workers run on this host, and so do clients that connect to workers directly; other clients go through the
+router. Everything on this host is connected by Unix streams.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ class Endpoints:
     @property
     def clients(self) -> str:
         """The router's public endpoint."""
-        return self.listen or f"ipc://{self.place.path if self.place else f'{self.directory}/clients'}"
+        return self.listen or f"unix://{self.place.path if self.place else f'{self.directory}/clients'}"
 
     @property
     def workers(self) -> str:
         """The router's endpoint for workers."""
-        return f"ipc://{self.directory}/workers"
+        return f"unix://{self.directory}/workers"
 
     def worker(self, worker: int) -> str:
         """Return a worker's endpoint for clients on this host."""

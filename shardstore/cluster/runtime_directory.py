@@ -17,7 +17,7 @@ from pathlib import Path
 from shardstore.cluster.endpoints import BOARD_PREFIX, Endpoints
 from shardstore.errors import StorageFailure
 from shardstore.identifiers import DirectoryIdentity
-from shardstore.limits import IPC_PATH_BYTES_MAX, WORKERS_MAX
+from shardstore.limits import SOCKET_PATH_BYTES_MAX, WORKERS_MAX
 from shardstore.system.socket_file import is_private_directory, renew_private_directory
 
 PREFIX = "shardstore-"
@@ -58,4 +58,4 @@ def _bases() -> Iterator[str]:
 
 def _fits(base: str) -> bool:
     longest = Endpoints(f"{base}/{PREFIX}{'x' * _NAME_DIGITS}").worker(WORKERS_MAX).removeprefix("unix://")
-    return os.path.isabs(base) and os.path.isdir(base) and len(os.fsencode(longest)) <= IPC_PATH_BYTES_MAX
+    return os.path.isabs(base) and os.path.isdir(base) and len(os.fsencode(longest)) <= SOCKET_PATH_BYTES_MAX

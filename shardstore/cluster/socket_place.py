@@ -18,7 +18,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from shardstore.errors import InvalidRequest
-from shardstore.limits import IPC_PATH_BYTES_MAX, WORKERS_MAX
+from shardstore.limits import SOCKET_PATH_BYTES_MAX, WORKERS_MAX
 from shardstore.options import SocketAccess
 
 DEFAULT_MODE = 0o600
@@ -73,9 +73,9 @@ def socket_place(
         raise InvalidRequest(f"socket is the path of a socket, not {path!r}")
     place = SocketPlace(os.path.abspath(path), SocketAccess(_checked_mode(mode), _checked_group(group)))
     size = len(os.fsencode(place.worker(WORKERS_MAX - 1)))
-    if size > IPC_PATH_BYTES_MAX:
+    if size > SOCKET_PATH_BYTES_MAX:
         raise InvalidRequest(
-            f"{place.path} is too long for a socket by {size - IPC_PATH_BYTES_MAX} bytes: use a shorter one"
+            f"{place.path} is too long for a socket by {size - SOCKET_PATH_BYTES_MAX} bytes: use a shorter one"
         )
     if not os.path.isdir(os.path.dirname(place.path)):
         raise InvalidRequest(f"there is no directory {os.path.dirname(place.path)} for the socket: make it first")

@@ -30,6 +30,9 @@ class Transport(Protocol):
     def send(self, link: str, peer: bytes, frames: Sequence[bytes]) -> bool:
         """Send a message, or queue it; False if the peer is unknown, gone, or cut off."""
 
+    def send_all(self, link: str, peer: bytes, messages: Sequence[Sequence[bytes]]) -> bool:
+        """As `send`, for several messages at once. If it returns False, some of them may have been sent."""
+
     def receive(self, timeout_ns: int | None) -> list[Incoming]:
         """Wait for messages, a wake or the timeout (None: forever; 0: not at all), then return messages.
 

@@ -1,8 +1,9 @@
 """A bound link. Every connection is a peer with an id assigned here, and all peers are served fairly.
 
-In each turn the process reads one message of each peer, but none of a peer that does not read its replies. So if one
-peer floods the process with requests, each other request waits no longer than one request of each peer takes, and
-unread replies stop growing. traffic.py bounds the memory of all peers together.
+In each turn the process takes a few messages of each peer, but none of a peer that does not read its replies: one in a
+worker, and up to 64 in the router, which only passes them on. So if one peer floods the process with requests, each
+other request waits no longer than one turn of each peer takes, and unread replies stop growing. traffic.py bounds the
+memory of all peers together.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from shardstore.seams.effects import Incoming, PeerGone, Received
 from shardstore.system.readiness import READABLE, WRITABLE, Readiness
 from shardstore.system.socket_file import SocketFile
 from shardstore.system.stream import Gone, Stream
-from shardstore.system.stream_links import SCHEME, Connection, path_of
+from shardstore.system.stream_links import Connection, path_of
 from shardstore.system.traffic import SWEEP_NS, Terms, Traffic
 from shardstore.system.zmtp import ZmtpStream
 
@@ -141,7 +142,7 @@ class Listener:
         self._refusals = Repeated(now_ns)
         self._cuts = Repeated(now_ns)
         self.traffic = Traffic(terms, now_ns)
-        self._speaks: type[Stream] = Stream if endpoint.startswith(SCHEME) else ZmtpStream
+        self._speaks: type[Stream] = ZmtpStream if self._file is None else Stream
         self._socket, self.endpoint = _listening(endpoint, self._file)
         self._spare = _spare_descriptor()
         readiness.add(self._socket.fileno(), READABLE, self._accept)
@@ -156,6 +157,11 @@ class Listener:
         """Send to one peer; False if it is unknown, gone, or was cut off because it does not read."""
         connection = self._connections.get(peer)
         return connection is not None and connection.send(frames)
+
+    def send_all(self, peer: bytes, messages: Sequence[Sequence[bytes]]) -> bool:
+        """As `send`, for several messages at once."""
+        connection = self._connections.get(peer)
+        return connection is not None and connection.send_all(messages)
 
     def take(self, received: list[Incoming]) -> None:
         """Append one waiting message of each peer, and PeerGone for the peers that were cut off."""

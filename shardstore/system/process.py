@@ -2,7 +2,7 @@
 
 It reports to its supervisor over a pipe, in lines of JSON that are short enough to be written atomically:
 
-    {"endpoint": "ipc://..."}   it serves at this endpoint; sent once
+    {"endpoint": "unix://..."}   it serves at this endpoint; sent once
     {"workers": [0, 1, 3]}      router only: workers that must run from now on; sent at its start and at each change
     {"words": "replays ..."}    a message for the operator of the store
 

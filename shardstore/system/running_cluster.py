@@ -1,6 +1,6 @@
 """ENDPOINT: the file that says where the running cluster of a data directory listens. JSON, mode 0600.
 
-    {"url": "ipc:///tmp/shardstore-5e0c7a91d24b8f36/clients",
+    {"url": "unix:///tmp/shardstore-5e0c7a91d24b8f36/clients",
      "store": "9f86d081884c7d65",                              identity of the store, as in STORE
      "runtime_directory": "/tmp/shardstore-5e0c7a91d24b8f36",
      "directory": [2049, 1317],                                device and inode of the data directory

@@ -1,4 +1,7 @@
-"""The real transport: ZeroMQ links (ipc:// and tcp://) and Unix stream links (unix://), served by one epoll."""
+"""The real transport: Unix stream links (unix://), and ZeroMQ links (tcp://) for clients on other hosts.
+
+One epoll serves all of them.
+"""
 
 from __future__ import annotations
 
@@ -8,39 +11,35 @@ from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
 from io import FileIO
-from typing import TYPE_CHECKING, Any, TypeAlias
-
-import zmq
+from typing import TYPE_CHECKING, TypeAlias
 
 from shardstore.errors import InvalidRequest
-from shardstore.limits import MILLISECOND_NS
 from shardstore.options import SocketAccess
 from shardstore.seams.effects import Incoming
 from shardstore.system.readiness import READABLE, Readiness
-from shardstore.system.stream_links import SCHEME, StreamLink, path_of
+from shardstore.system.stream_links import SCHEME, Connection, StreamLink
 from shardstore.system.system_clock import SystemClock
 from shardstore.system.traffic import TERMS, Terms
-from shardstore.system.zmq_links import LINGER_MS, ZmqLink, make_sure_of_room
 
 if TYPE_CHECKING:
     from shardstore.system.listener import Listener
+    from shardstore.system.zmq_links import ZmqLink, ZmqLinks
 
-_OUTBOX_RETRY_NS = 2 * MILLISECOND_NS
-"""Time between attempts to send from an outbox: ZeroMQ does not report when it can send again."""
 _ONE = (1).to_bytes(8, "little")
 
 Link: TypeAlias = "ZmqLink | Listener | StreamLink"
 
 
 class SocketTransport:
-    """The sockets of one process, with a ZeroMQ context of their own."""
+    """The sockets of one process."""
 
     def __init__(self) -> None:
         """Raises OSError if the system has too few file descriptors left."""
-        make_sure_of_room()
         self._links: dict[str, Link] = {}
-        self._unsure: dict[ZmqLink, None] = {}
-        self._waiting: dict[ZmqLink, None] = {}
+        self._unread: dict[Connection, None] = {}
+        """The connections of connected links that have unsent bytes."""
+        self._zmq: list[ZmqLinks] = []
+        """Empty until there is a ZeroMQ link; one item from then on."""
         self._listeners: dict[str, Listener] = {}
         self._pressing: list[Listener] = []
         """The listeners with something to take even if nothing comes, as of the latest wait."""
@@ -48,8 +47,7 @@ class SocketTransport:
         self._polled: list[tuple[int, int]] = []
         self._waker = FileIO(os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK), "r+b")
         self._readiness.add(self._waker.fileno(), READABLE, partial(_woken, self._waker))
-        self._context: zmq.Context[Any] = zmq.Context()
-        self._drop = weakref.finalize(self, _drop, self._context, self._links, self._readiness, self._waker)
+        self._drop = weakref.finalize(self, _drop, self._zmq, self._links, self._readiness, self._waker)
         self._drop.atexit = False  # at exit, threads may still use the sockets; the end of the process closes them
 
     def bind(self, link: str, endpoint: str, terms: Terms = TERMS, access: SocketAccess | None = None) -> str:
@@ -72,7 +70,7 @@ class SocketTransport:
     def connect(self, link: str, endpoint: str) -> None:
         """Connect a link to an endpoint, replacing a link of the same name. The endpoint need not exist yet."""
         if endpoint.startswith(SCHEME):
-            self._add(link, StreamLink(link, endpoint, self._readiness))
+            self._add(link, StreamLink(link, endpoint, self._readiness, self._unread))
         else:
             self._connect(link, endpoint)
 
@@ -80,7 +78,6 @@ class SocketTransport:
         """Close a link and drop its unsent messages."""
         dropped = self._links.get(link)
         if dropped is not None:
-            self._waiting.pop(dropped, None)  # type: ignore[arg-type]  # other links are not in it
             dropped.close()
             self._listeners.pop(link, None)
             del self._links[link]
@@ -90,9 +87,16 @@ class SocketTransport:
         opened = self._links.get(link)
         return opened is not None and opened.send(peer, frames)
 
+    def send_all(self, link: str, peer: bytes, messages: Sequence[Sequence[bytes]]) -> bool:
+        """As `send`, for several messages at once: over a stream with one call of the system."""
+        opened = self._links.get(link)
+        return opened is not None and opened.send_all(peer, messages)
+
     def unsent_bytes(self) -> int:
         """Return the bytes of messages that peers have not read yet."""
-        unsent = sum([link.unsent_bytes for link in self._waiting]) if self._waiting else 0
+        unsent = sum([connection.stream.unsent_bytes for connection in self._unread]) if self._unread else 0
+        for links in self._zmq:
+            unsent += links.unsent_bytes
         for listener in self._listeners.values():
             unsent += listener.traffic.unsent.bytes
         return unsent
@@ -111,22 +115,20 @@ class SocketTransport:
 
         An exception raised in here, such as KeyboardInterrupt, loses nothing.
         """
-        if self._waiting:
-            timeout_ns = _OUTBOX_RETRY_NS if timeout_ns is None else min(timeout_ns, _OUTBOX_RETRY_NS)
         if self._listeners:
             timeout_ns = self._note_pressing(timeout_ns)
-        has_come = any(link.readable() for link in list(self._unsure)) if self._unsure else False
-        self._polled = self._readiness.poll(0 if has_come else timeout_ns)
+        has_come = False
+        for links in self._zmq:
+            has_come = links.has_come()
+            timeout_ns = 0 if has_come else links.patience_ns(timeout_ns)
+        self._polled = self._readiness.poll(timeout_ns)
         return has_come or len(self._polled) > 0
 
     def take(self) -> list[Incoming]:
         """The second half of `receive`: send what is queued, and return what has arrived."""
         received: list[Incoming] = []
-        if self._waiting:
-            self._retry_waiting()
-        if self._unsure:
-            for link in list(self._unsure):
-                link.take(received)
+        for links in self._zmq:
+            links.take(received)
         for listener in self._pressing:
             listener.take(received)
         self._readiness.serve(self._polled, received)
@@ -138,25 +140,22 @@ class SocketTransport:
             self._waker.write(_ONE)
 
     def close(self) -> None:
-        """Close every socket; ZeroMQ links first send for up to a second. Closing twice is allowed."""
+        """Close every socket and drop unsent messages. Closing twice is allowed."""
         if self._drop.detach() is None:
             return
         for link in self._links.values():
-            if isinstance(link, ZmqLink):
-                link.close(LINGER_MS)
-            else:
-                link.close()
+            link.close()
         self._links.clear()
         self._listeners.clear()
-        self._waiting.clear()
         self._readiness.close()
         self._waker.close()
-        self._context.term()
+        for links in self._zmq:
+            links.end()
+        self._zmq.clear()
 
     def drop(self) -> None:
         """Close every socket at once and drop unsent messages. In a forked child this leaves the parent's untouched."""
-        self._waiting.clear()
-        self._unsure.clear()
+        self._unread.clear()
         self._polled.clear()
         self._pressing.clear()
         self._drop()
@@ -169,9 +168,11 @@ class SocketTransport:
         return self._readiness.fileno()
 
     def _connect(self, name: str, endpoint: str) -> None:
-        if endpoint.startswith("ipc://"):
-            path_of(endpoint)  # refuses a path that libzmq would silently truncate
-        link = ZmqLink(name, self._context, self._readiness, self._unsure, self._waiting)
+        from shardstore.system.zmq_links import ZmqLink, ZmqLinks  # noqa: PLC0415  (slow to load, and seldom needed)
+
+        if not self._zmq:
+            self._zmq.append(ZmqLinks(self._readiness))
+        link = ZmqLink(name, self._zmq[0])
         self._add(name, link)  # before it is opened: otherwise an interrupt could leave a socket that is never closed
         try:
             link.open(endpoint)
@@ -193,19 +194,13 @@ class SocketTransport:
                 timeout_ns = patience_ns if timeout_ns is None else min(timeout_ns, patience_ns)
         return timeout_ns
 
-    def _retry_waiting(self) -> None:
-        for link in list(self._waiting):
-            link.retry()
-            if not link.waiting:
-                del self._waiting[link]
-
 
 def _woken(waker: FileIO, events: int, received: list[Incoming]) -> None:
     waker.read(8)
 
 
-def _drop(context: zmq.Context[Any], links: dict[str, Link], readiness: Readiness, waker: FileIO) -> None:
-    """Close everything that the owner did not close: the garbage collector might wait for sockets in a context forever.
+def _drop(zmq: list[ZmqLinks], links: dict[str, Link], readiness: Readiness, waker: FileIO) -> None:
+    """Close everything that the owner did not close: the garbage collector might wait for sockets of ZeroMQ forever.
 
     No argument may refer to the transport, which would otherwise never be collected.
     """
@@ -214,4 +209,6 @@ def _drop(context: zmq.Context[Any], links: dict[str, Link], readiness: Readines
     links.clear()
     readiness.close()
     waker.close()
-    context.term()
+    for each in zmq:
+        each.end()
+    zmq.clear()

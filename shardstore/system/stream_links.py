@@ -10,7 +10,7 @@ import socket
 from collections.abc import Callable, Sequence
 
 from shardstore.errors import InvalidRequest
-from shardstore.limits import IPC_PATH_BYTES_MAX, MIB
+from shardstore.limits import MIB, SOCKET_PATH_BYTES_MAX
 from shardstore.seams.effects import Incoming, Received
 from shardstore.system.readiness import READABLE, WRITABLE, Readiness
 from shardstore.system.stream import Gone, Stream
@@ -42,6 +42,16 @@ class Connection:
         """Send a message. If the other side is gone or does not read, close the connection and return False."""
         try:
             if self.stream.send(frames):
+                return True
+            self._watch()
+        except Gone:
+            self.close()
+        return not self.gone
+
+    def send_all(self, messages: Sequence[Sequence[bytes]]) -> bool:
+        """As `send`, for several messages at once."""
+        try:
+            if self.stream.send_all(messages):
                 return True
             self._watch()
         except Gone:
@@ -86,13 +96,44 @@ class Connection:
         return READABLE | WRITABLE if self.stream.waiting else READABLE
 
 
-class StreamLink:
-    """A connected link to one listener. `send` opens the connection if needed."""
+class _LinkConnection(Connection):
+    """The connection of a connected link. It is in `unread` while it has unsent bytes."""
 
-    def __init__(self, name: str, endpoint: str, readiness: Readiness) -> None:
+    def __init__(
+        self,
+        stream: Stream,
+        link: str,
+        readiness: Readiness,
+        forget: Callable[[], object],
+        unread: dict[Connection, None],
+    ) -> None:
+        super().__init__(stream, link, b"", readiness, forget)
+        self._unread = unread
+
+    def close(self) -> None:
+        """Close the connection and drop its unsent messages."""
+        super().close()
+        self._unread.pop(self, None)
+
+    def _watch(self) -> None:
+        if self.stream.waiting:
+            self._unread[self] = None
+        else:
+            self._unread.pop(self, None)
+        super()._watch()
+
+
+class StreamLink:
+    """A connected link to one listener. `send` opens the connection if needed.
+
+    The links of a transport share `unread`, the connections with bytes that the other side has not read.
+    """
+
+    def __init__(self, name: str, endpoint: str, readiness: Readiness, unread: dict[Connection, None]) -> None:
         self._name = name
         self._path = path_of(endpoint)
         self._readiness = readiness
+        self._unread = unread
         self._connection: Connection | None = None
 
     def send(self, peer: bytes, frames: Sequence[bytes]) -> bool:
@@ -100,6 +141,12 @@ class StreamLink:
         if self._connection is None:
             self._connection = self._connect()
         return self._connection is not None and self._connection.send(frames)
+
+    def send_all(self, peer: bytes, messages: Sequence[Sequence[bytes]]) -> bool:
+        """As `send`, for several messages at once."""
+        if self._connection is None:
+            self._connection = self._connect()
+        return self._connection is not None and self._connection.send_all(messages)
 
     def close(self) -> None:
         """Close the connection, if there is one."""
@@ -120,7 +167,7 @@ class StreamLink:
         try:
             opened.setblocking(False)
             opened.connect(self._path)
-            return Connection(Stream(opened), self._name, b"", self._readiness, self._forget)
+            return _LinkConnection(Stream(opened), self._name, self._readiness, self._forget, self._unread)
         except OSError:
             opened.close()
             return None
@@ -130,11 +177,11 @@ class StreamLink:
 
 
 def path_of(endpoint: str) -> str:
-    """Return the path of a unix or ipc endpoint. Raises InvalidRequest if it is too long for a socket."""
+    """Return the path of a unix endpoint. Raises InvalidRequest if it is too long for a socket."""
     path = endpoint.partition("://")[2]
-    if len(path.encode()) > IPC_PATH_BYTES_MAX:
+    if len(path.encode()) > SOCKET_PATH_BYTES_MAX:
         raise InvalidRequest(
-            f"the path of {endpoint} has {len(path.encode())} bytes, allowed are {IPC_PATH_BYTES_MAX}: "
+            f"the path of {endpoint} has {len(path.encode())} bytes, allowed are {SOCKET_PATH_BYTES_MAX}: "
             "use a shorter directory"
         )
     return path

@@ -1,4 +1,4 @@
-"""Connected links over ZeroMQ: DEALER sockets. The other side speaks as a ROUTER; see zmtp.py.
+"""Connected links over ZeroMQ, to a router on another host: DEALER sockets. The other side is in zmtp.py.
 
 A DEALER keeps messages for a server that is down, and delivers them to the process that binds the endpoint next, so
 receivers must judge a message by its content. libzmq accepts about a thousand messages, then returns EAGAIN; further
@@ -9,6 +9,8 @@ link is `unsure` until a take finds nothing.
 
 A round trip costs little more than its receives and sends: flags are plain integers (enum arithmetic costs more than
 a send), and frames are sent by the compiled base class of zmq.Socket. A poll costs a fifth of catching Again.
+
+libzmq takes long to load, so this module is imported for the first such link.
 """
 
 from __future__ import annotations
@@ -24,11 +26,12 @@ import zmq
 from zmq.backend import Socket as CompiledSocket
 
 from shardstore.errors import InvalidRequest, Unavailable
-from shardstore.limits import FRAME_BYTES_MAX, KIB, OUTBOX_BYTES_MAX
+from shardstore.limits import FRAME_BYTES_MAX, KIB, MILLISECOND_NS, OUTBOX_BYTES_MAX
 from shardstore.seams.effects import Incoming, Received
 from shardstore.system.readiness import READABLE, Readiness
 
-LINGER_MS = 1_000
+_OUTBOX_RETRY_NS = 2 * MILLISECOND_NS
+"""Time between attempts to send from an outbox: ZeroMQ does not report when it can send again."""
 _TAKEN_AT_ONCE = 16
 """Maximum number of messages taken from one link before other links get their turn."""
 _COPY_BYTES_MAX = 64 * KIB
@@ -39,7 +42,7 @@ _IN = int(zmq.POLLIN)
 _LAST = int(zmq.NOBLOCK)
 _MORE = int(zmq.NOBLOCK | zmq.SNDMORE)
 _OPTIONS = {
-    zmq.LINGER: LINGER_MS,
+    zmq.LINGER: 0,
     zmq.MAXMSGSIZE: FRAME_BYTES_MAX,
     zmq.HANDSHAKE_IVL: 3_000,
     zmq.HEARTBEAT_IVL: 2_000,
@@ -49,35 +52,64 @@ _OPTIONS = {
 }
 
 
-class ZmqLink:
-    """One socket and its outbox.
+class ZmqLinks:
+    """The ZeroMQ links of one transport, with a context of their own.
 
-    The links of a transport share `unsure`, the links that may have a message although epoll does not say so, and
-    `waiting`, the links with messages in their outboxes.
+    `unsure`: the links that may have a message although epoll does not say so. `waiting`: the links with messages in
+    their outboxes.
     """
 
-    def __init__(
-        self,
-        name: str,
-        context: zmq.Context[Any],
-        readiness: Readiness,
-        unsure: dict[ZmqLink, None],
-        waiting: dict[ZmqLink, None],
-    ) -> None:
+    def __init__(self, readiness: Readiness) -> None:
+        self.context: zmq.Context[Any] = zmq.Context()
+        self.readiness = readiness
+        self.unsure: dict[ZmqLink, None] = {}
+        self.waiting: dict[ZmqLink, None] = {}
+
+    @property
+    def unsent_bytes(self) -> int:
+        """Bytes of the messages in all outboxes."""
+        return sum([link.unsent_bytes for link in self.waiting])
+
+    def has_come(self) -> bool:
+        """Whether a message has arrived that epoll may not report."""
+        return any(link.readable() for link in list(self.unsure))
+
+    def patience_ns(self, timeout_ns: int | None) -> int | None:
+        """How long to wait for messages: `timeout_ns`, or less if an outbox has to be tried again."""
+        if not self.waiting:
+            return timeout_ns
+        return _OUTBOX_RETRY_NS if timeout_ns is None else min(timeout_ns, _OUTBOX_RETRY_NS)
+
+    def take(self, received: list[Incoming]) -> None:
+        """Send from the outboxes; append the messages that epoll does not report."""
+        for link in list(self.waiting):
+            link.retry()
+        for link in list(self.unsure):
+            link.take(received)
+
+    def end(self) -> None:
+        """End the context. All links must be closed."""
+        self.context.term()
+
+
+class ZmqLink:
+    """One socket and its outbox."""
+
+    def __init__(self, name: str, links: ZmqLinks) -> None:
         """Raises Unavailable if the system has too few descriptors left for a socket."""
         self._name = name
         try:
-            make_sure_of_room()
-            self._socket = context.socket(zmq.DEALER)
+            _make_sure_of_room()
+            self._socket = links.context.socket(zmq.DEALER)
         except (zmq.ZMQError, OSError) as error:
             remedy = "close some of what is open, or raise `ulimit -n`"
             raise Unavailable(f"cannot open a socket: {error.strerror}; {remedy}") from None
         self._send: Callable[..., object] = partial(CompiledSocket.send, self._socket)
         self._item = [(self._socket, _IN)]
         self._outbox: deque[list[bytes]] = deque()
-        self._readiness = readiness
-        self._unsure = unsure
-        self._waiting = waiting
+        self._readiness = links.readiness
+        self._unsure = links.unsure
+        self._waiting = links.waiting
         self._descriptor: int | None = None
         self.unsent_bytes = 0
         """Bytes of the messages in the outbox."""
@@ -98,11 +130,6 @@ class ZmqLink:
         self._readiness.add(self._descriptor, READABLE, lambda _, received: self.take(received))
         self._unsure[self] = None
 
-    @property
-    def waiting(self) -> bool:
-        """Whether the outbox has messages."""
-        return bool(self._outbox)
-
     def send(self, peer: bytes, frames: Sequence[bytes]) -> bool:
         """Send the message, or put it in the outbox. If that grows too large, drop all of it and return False."""
         message = list(frames)
@@ -116,8 +143,13 @@ class ZmqLink:
             self._waiting[self] = None
             return True
         self._outbox.clear()
+        self._waiting.pop(self, None)
         self.unsent_bytes = 0
         return False
+
+    def send_all(self, peer: bytes, messages: Sequence[Sequence[bytes]]) -> bool:
+        """As `send`, for several messages."""
+        return all(self.send(peer, frames) for frames in messages)
 
     def retry(self) -> None:
         """Send messages of the outbox, as many as libzmq accepts."""
@@ -125,6 +157,7 @@ class ZmqLink:
             while self._outbox:
                 self._pass_on(self._outbox[0])
                 self.unsent_bytes -= sum(map(len, self._outbox.popleft()))
+            del self._waiting[self]
 
     def readable(self) -> bool:
         """Whether a message has arrived; if not, the link is no longer unsure."""
@@ -141,16 +174,17 @@ class ZmqLink:
             received.append(Received(self._name, b"", self._take_one()))
         self._unsure[self] = None
 
-    def close(self, linger_ms: int = 0) -> None:
-        """Close the socket; unsent messages may still be sent for `linger_ms`."""
+    def close(self) -> None:
+        """Close the socket; drop unsent messages."""
         if self._descriptor is not None:
             self._readiness.remove(self._descriptor)
         self._unsure.pop(self, None)
-        self._socket.close(linger=linger_ms)
+        self._waiting.pop(self, None)
+        self._socket.close()
 
     def drop(self) -> None:
         """Close the socket at once, without changing anything that a forked child shares with its parent."""
-        self._socket.close(linger=0)
+        self._socket.close()
 
     def _pass_on(self, message: list[bytes]) -> None:
         """Pass the message to libzmq. Raises zmq.Again, at the first frame only."""
@@ -171,7 +205,7 @@ class ZmqLink:
         return frames
 
 
-def make_sure_of_room() -> None:
+def _make_sure_of_room() -> None:
     """Raise OSError unless enough descriptors are free for a socket and its threads: without them libzmq aborts."""
     taken: list[int] = []
     try:

@@ -66,11 +66,15 @@ class ZmtpStream(Stream):
 
     def send(self, frames: Sequence[bytes]) -> bool:
         """Send a message. Returns False if some of its bytes are kept and sent later. Raises Gone."""
+        pieces = self._pieces_of(frames)
+        return self._send(pieces, sum(map(len, pieces)))
+
+    def _pieces_of(self, frames: Sequence[bytes]) -> list[bytes]:
         pieces: list[bytes] = []
         for frame in frames:
             pieces += (_head(_MORE, len(frame)), frame)
         pieces[-2] = _head(0, len(frames[-1]))
-        return self._send(pieces, sum(map(len, pieces)))
+        return pieces
 
     def close(self) -> None:
         """Close the socket; drop unsent bytes and an incomplete message."""

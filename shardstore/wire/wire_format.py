@@ -17,7 +17,7 @@
         40     8  store            request: tag of the wanted store (identifiers.py); 0: any store
         48
 
-One ZeroMQ message is the header frame and a fixed number of body frames:
+A message is the header frame and a fixed number of body frames:
 
     op               request                 reply OK                           server
     GET              keys                    values                             worker

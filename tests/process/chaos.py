@@ -111,13 +111,16 @@ class Changer:
             self._news.notify_all()
 
 
-def run(data: Path, seed: int, seconds: float, killed_min: int = 0) -> Figures:
-    """Kill processes for `seconds`, and at least `killed_min`; returns the counts. Fails if anything is wrong."""
+def run(data: Path, seed: int, seconds: float, killed_min: int = 0, direct: bool = True) -> Figures:
+    """Kill processes for `seconds`, and at least `killed_min`; returns the counts. Fails if anything is wrong.
+
+    `direct`: whether the clients connect to workers directly.
+    """
     random, figures = Random(seed), Figures()
     with undaunted(), ExitStack() as stack:
         cluster = stack.enter_context(cluster_on(data))
         names = {"router", *(f"worker-{worker}" for worker in range(WORKERS))}
-        clients = [RecordingClient(cluster.connect(), number, seed) for number in range(CLIENTS)]
+        clients = [RecordingClient(cluster.connect(direct=direct), number, seed) for number in range(CLIENTS)]
         changer = Changer(stack.enter_context(cluster.connect()), random)
         deadline = time.monotonic() + seconds
         for client in clients:

@@ -31,10 +31,10 @@ NOT_RUNNING = [
     ),
     ("get k --data HERE", FAILED, "no cluster is running on HERE: start one with `shardstore serve --data QUOTED`"),
     ("get k --data HERE/file", FAILED, "no cluster is running on HERE/file, which is a file and no directory"),
-    ("get k --url http://x", FAILED, "'http://x' is no cluster's url, which begins with ipc:// or tcp://"),
+    ("get k --url http://x", FAILED, "'http://x' is no cluster's url, which begins with unix:// or tcp://"),
     ("get k --url tcp://127.0.0.1", FAILED, "'tcp://127.0.0.1' has no port: write it like tcp://127.0.0.1:7700"),
     ("get k --url tcp://127.0.0.1:99999", FAILED, "'tcp://127.0.0.1:99999' has a port that is not 1 to 65535"),
-    ("get k --url ipc://", FAILED, "'ipc://' has no path: write it like ipc:///run/app/store"),
+    ("get k --url unix://", FAILED, "'unix://' has no path: write it like unix:///run/app/store"),
     ("get k --url tcp://localhost:1", FAILED, "nobody listens at tcp://localhost:1"),
     ("serve --socket '' --data HERE/new", FAILED, "socket is the path of a socket, not ''"),
     ("serve --socket HERE/none/s --data HERE/new", FAILED, "there is no directory HERE/none for the socket: make it"),
@@ -91,7 +91,7 @@ NOT_RUNNING = [
     ("serve --data HERE/half", FAILED, "STORE at byte 0: is missing, though the directory holds the files of a store"),
 ]
 RUNNING = [
-    ("serve --data HERE", FAILED, "this process runs a cluster on HERE already, at ipc://"),
+    ("serve --data HERE", FAILED, "this process runs a cluster on HERE already, at unix://"),
     ("get k --timeout -1 --data HERE", FAILED, "timeout"),
     ("get k --timeout nan --data HERE", FAILED, "timeout"),
     ("get k --raw --json --data HERE", WRONG_USAGE, "--raw and --json are two ways to print the value: choose one"),

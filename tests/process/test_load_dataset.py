@@ -118,7 +118,7 @@ def test_ctrl_c_stops_the_cluster_that_it_started(tmp_path: Path) -> None:
 
 
 def test_nobody_at_the_url_ends_it_with_3(tmp_path: Path) -> None:
-    ended = load("lines", "-", "--url", f"ipc://{tmp_path}/nobody", "--timeout", "0.1", stdin=b"a\n")
+    ended = load("lines", "-", "--url", f"unix://{tmp_path}/nobody", "--timeout", "0.1", stdin=b"a\n")
     assert (ended.returncode, ended.stdout) == (3, "")
     assert ended.stderr.startswith("Error: ")
     assert ended.stderr.count("\n") == 1

@@ -142,7 +142,7 @@ def test_options_that_exclude_each_other_are_refused() -> None:
 
 def test_a_store_that_is_not_there_is_named() -> None:
     for arguments, words in (
-        (("--url", "ipc:///nowhere", "--timeout", "0.2"), "there is no socket /nowhere"),
+        (("--url", "unix:///nowhere", "--timeout", "0.2"), "there is no socket /nowhere"),
         (("--store", "redis", "--redis-url", "unix:///nowhere"), "no Redis server replies at unix:///nowhere"),
     ):
         done = load_ycsb("a", *arguments)

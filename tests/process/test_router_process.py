@@ -44,7 +44,7 @@ def spawn(
 ) -> subprocess.Popen[bytes]:
     memory = derive(GIB, 2)
     options = RouterOptions(
-        str(directory), "store", "tcp://127.0.0.1:0", f"ipc://{directory}/w", 2, ("80",), memory, status_fd=status_fd
+        str(directory), "store", "tcp://127.0.0.1:0", f"unix://{directory}/w", 2, ("80",), memory, status_fd=status_fd
     )
     argument = to_argument(options) if not changes else json.dumps(changes)
     return subprocess.Popen(

@@ -65,7 +65,7 @@ def test_starts_announces_and_stops_everything(tmp_path: Path) -> None:
     with running(tmp_path) as supervisor:
         processes = supervisor.processes()
         assert list(processes) == ["router", "worker-0", "worker-1"]
-        sockets = Path(running_on(tmp_path).url.removeprefix("ipc://")).parent
+        sockets = Path(running_on(tmp_path).url.removeprefix("unix://")).parent
         assert sockets.is_dir()
     assert not any(map(psutil.pid_exists, processes.values()))
     assert last_announced(tmp_path) is None
@@ -296,7 +296,7 @@ def main_program(data: Path) -> Iterator[subprocess.Popen[bytes]]:
     process = subprocess.Popen([sys.executable, "-c", SERVE, str(data)], stdout=subprocess.PIPE)
     try:
         assert process.stdout is not None
-        assert process.stdout.readline().startswith(b"ipc://")
+        assert process.stdout.readline().startswith(b"unix://")
         yield process
     finally:
         end(process, data)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-ROUTER = "ipc://simulated/router"
-INTERNAL = "ipc://simulated/workers"
+ROUTER = "simulated/router"
+INTERNAL = "unix://simulated/workers"
 
 
-def url_of(life: int) -> str:
-    """The address for clients in this life of the router; it changes every second life."""
-    return f"{ROUTER}-{life // 2}"
+def url_of(life: int, remote: bool) -> str:
+    """The address for clients, on other hosts if `remote`, in this life of the router; it changes every second life."""
+    return f"{'tcp' if remote else 'unix'}://{ROUTER}-{life // 2}"
 
 
 def name_of(worker: int) -> str:

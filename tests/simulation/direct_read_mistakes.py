@@ -104,13 +104,13 @@ DIRECT_READ_MISTAKES: dict[str, Mistake] = {
     ),
     "names a version before it is published": Mistake((Patch(Drains, "next_spec", _begin_as_ended),), first_seed=9),
     "leaves the slot of a fenced range open": Mistake(
-        (Patch(OwnedRange, "fence", _fence_and_leave_open), OLD_ROUTES), first_seed=33
+        (Patch(OwnedRange, "fence", _fence_and_leave_open), OLD_ROUTES), first_seed=45
     ),
     "sets no bits for a batch": Mistake(
         (Patch(RangeSlot, "_set_bits", lambda slot, keys: None), *BITS_FOR_BATCHES), first_seed=4
     ),
-    "remembers a slot for ever": Mistake((Patch(ReadableRange, "get_ready", _read_at_the_former_look),), first_seed=12),
+    "remembers a slot for ever": Mistake((Patch(ReadableRange, "get_ready", _read_at_the_former_look),), first_seed=21),
     "reads by the board of a process that has ended": Mistake(
-        (Patch(SimBoard, "is_current", lambda self: True), OLD_ROUTES), first_seed=57
+        (Patch(SimBoard, "is_current", lambda self: True), OLD_ROUTES), first_seed=66
     ),
 }

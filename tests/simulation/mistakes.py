@@ -431,7 +431,7 @@ MISTAKES: dict[str, Mistake] = {
             Patch(DedupWindow, "note", _note_what_is_newer),
         ),
         needs=("break connection",),
-        first_seed=264,
+        first_seed=303,
     ),
     "forgets a client without a trace": Mistake(
         (Patch(DedupWindow, "_forget", _forget_without_a_trace),),
@@ -444,10 +444,10 @@ MISTAKES: dict[str, Mistake] = {
         first_seed=145,
     ),
     "loses the dedup window in a drain": Mistake(
-        (Patch(DedupWindow, "to_document", lambda window, lsn_durable: {}),), first_seed=315
+        (Patch(DedupWindow, "to_document", lambda window, lsn_durable: {}),), first_seed=2_044
     ),
     "forgets the result of an increment": Mistake(
-        (Patch(DedupWindow, "note", _note_without_numbers),), needs=("strand answers",), first_seed=20
+        (Patch(DedupWindow, "note", _note_without_numbers),), needs=("strand answers",), first_seed=63
     ),
     "goes on believing that deleted keys stay so": Mistake(
         (Patch(EmptyRanges, "note_put", lambda spans, keys: None),), first_seed=15
@@ -458,7 +458,7 @@ MISTAKES: dict[str, Mistake] = {
     "answers a failed condition before what it was judged on is durable": Mistake(
         (Patch(WritePath, "_reply_after", _reply_at_once),), needs=("lose power",), first_seed=416
     ),
-    "bars nothing that was not applied": Mistake((Patch(WritePath, "outcome", _tell_and_bar_nothing),), first_seed=13),
+    "bars nothing that was not applied": Mistake((Patch(WritePath, "outcome", _tell_and_bar_nothing),), first_seed=50),
     "drops what was drained while it compacted": Mistake(
         (Patch(workers.jobs.compact, "_placed", _drop_what_overtook),), first_seed=96
     ),
@@ -472,7 +472,7 @@ MISTAKES: dict[str, Mistake] = {
             Patch(workers.wal.recovery, "_needed", lambda firsts, lsn_checkpoint: firsts),
         ),
         needs=("lose power", "CHAOS"),
-        first_seed=705,
+        first_seed=1_324,
     ),
     "applies half a batch after a crash": Mistake(
         (Patch(workers.ranges.replay._Waiting, "_take_any", _take_half_of_a_batch),), needs=("batches",), first_seed=82
@@ -490,7 +490,7 @@ MISTAKES: dict[str, Mistake] = {
     ),
     "does not sync names of tables": Mistake((Patch(servers, "SimFilesystem", ForgetsSegmentDirectories),)),
     "serves replayed data before it is durable": Mistake(
-        (Patch(workers.wal.recovery, "publish_pieces", _publish_without_sync),), first_seed=10
+        (Patch(workers.wal.recovery, "publish_pieces", _publish_without_sync),), first_seed=41
     ),
     "checks no checksum of records": Mistake(
         (
@@ -498,7 +498,7 @@ MISTAKES: dict[str, Mistake] = {
             Patch(workers.wal.record_run, "checksum", lambda data, seed=0: 0),
         ),
         needs=("lose power", "CHAOS"),
-        first_seed=23_493,
+        first_seed=862,
     ),
     "drops tombstones in drains": Mistake(
         (
@@ -510,7 +510,7 @@ MISTAKES: dict[str, Mistake] = {
         )
     ),
     "drops tombstones in compactions over bottom mains": Mistake(
-        (Patch(workers.jobs.merged_entries, "without_needless_tombstones", _keep_no_tombstone),), first_seed=56
+        (Patch(workers.jobs.merged_entries, "without_needless_tombstones", _keep_no_tombstone),), first_seed=85
     ),
     "releases the files of carried tables": Mistake((Patch(Segment, "replace", _forget_what_is_carried),)),
     "carries parts that deltas change": Mistake((Patch(workers.jobs.compaction_plan, "_rewritten", _carry_all),)),
@@ -518,14 +518,14 @@ MISTAKES: dict[str, Mistake] = {
         (Patch(shardstore.client.calls.pages, "rest_of_scan", _skip_border),)
     ),
     "writes into a layer that a scan has pinned": Mistake(
-        (Patch(Overlay, "writable", lambda overlay, lsn: overlay.active),), first_seed=66
+        (Patch(Overlay, "writable", lambda overlay, lsn: overlay.active),), first_seed=76
     ),
     "goes on with a scan from a table that holds newer writes": Mistake(
         (
             Patch(Overlay, "table_ends", lambda overlay, lsn_last: ()),
             Patch(Pin, "replace", _replace_by_whatever_was_drained),
         ),
-        first_seed=175,
+        first_seed=279,
     ),
     "reads a page ahead from what is there now": Mistake(
         (Patch(ScanPath, "_read_ahead", _read_ahead_what_is_there_now),)
@@ -538,14 +538,14 @@ MISTAKES: dict[str, Mistake] = {
     "lets writers into an isolated range": Mistake((Patch(OpenScans, "open_isolation", _isolate_nothing),)),
     "counts a lease twice": Mistake((Patch(router.budget, "lease_for", _count_leases_twice),), first_seed=8),
     "is another client where its router is now": Mistake(
-        (Patch(RouterContact, "_look", _look_as_another),), needs=("kill router", "break connection"), first_seed=2140
+        (Patch(RouterContact, "_look", _look_as_another),), needs=("kill router", "break connection"), first_seed=2_199
     ),
     "grants at once after a restart of the router": Mistake(
-        (Patch(router.budget, "free_bytes", _grant_at_once),), needs=("kill router",), first_seed=256
+        (Patch(router.budget, "free_bytes", _grant_at_once),), needs=("kill router",), first_seed=615
     ),
     "scans tables while entries are in memory": Mistake((Patch(ReadableRange, "view", _view_whatever_is_in_memory),)),
     "goes on with the scan of a snapshot from other tables": Mistake(
-        (Patch(Reader, "page", _page_without_view),), first_seed=1
+        (Patch(Reader, "page", _page_without_view),), first_seed=18
     ),
     "has a filter that denies keys": Mistake((Patch(BloomFilter, "may_contain", _sees_no_third_key),)),
 }

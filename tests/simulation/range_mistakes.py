@@ -99,7 +99,7 @@ RANGE_MISTAKES: dict[str, Mistake] = {
         (Patch(workers.jobs.drained_entries, "without", lambda entries, cleared: entries),), needs=NEEDS
     ),
     "a compaction goes on with tables that were cut": Mistake(
-        (Patch(workers.jobs.compact, "_has_inputs", lambda *_: True),), needs=NEEDS, first_seed=593
+        (Patch(workers.jobs.compact, "_has_inputs", lambda *_: True),), needs=NEEDS, first_seed=5_465
     ),
     "an overlay without entries counts as empty": Mistake((Patch(Overlay, "__bool__", _is_empty),), needs=NEEDS),
     "a count takes hidden keys for living ones": Mistake(

@@ -29,7 +29,7 @@ from shardstore.seams.effects import (
     WalSyncFailed,
 )
 from shardstore.system.event_loop import EventLoop
-from shardstore.wire.link_names import CLIENTS, WORKERS
+from shardstore.wire.link_names import CLIENTS, ROUTER, WORKERS
 from shardstore.workers.core import WorkerCore
 from shardstore.workers.jobs.run import run
 from shardstore.workers.jobs.specs import CompactSpec, decode_result, decode_spec, encode_result, encode_spec
@@ -79,7 +79,8 @@ class Server(Process):
     def loop_of(self, core: Core) -> EventLoop:
         """The real event loop around the core."""
         self.core = core
-        return EventLoop(self.host.trace.traced(self.name, core), self.transport, self.host.clock, self.perform)
+        traced, shared = self.host.trace.traced(self.name, core), (CLIENTS, WORKERS, ROUTER)
+        return EventLoop(traced, self.transport, self.host.clock, self.perform, shared=shared)
 
     def perform(self, effect: Effect) -> None:
         """Execute an effect that is neither a send nor the stop."""

@@ -1,11 +1,14 @@
-"""The transport seam over a simulated network that behaves like ZeroMQ rather than TCP.
+"""The transport seam over a simulated network, with links that behave like streams (unix://) and like ZeroMQ (tcp://).
 
-A connected link keeps messages while its server is down, and delivers them to the next server that binds the endpoint.
-When a connection breaks, some messages under way still arrive, in order. The other messages of the server are lost;
-of the client's, a part is lost and the rest goes to the next connection. A bound link knows a peer by the id that it
-gave to the connection. Once it has noticed that a connection is gone, it reports that (PeerGone) and refuses messages
-to its id. One-way messages, which may be lost, doubled and late in the protocol of topology changes, are so by chance
-(Repeats).
+A connected link of ZeroMQ keeps messages while its server is down, and delivers them to the next server that binds the
+endpoint. A stream is opened by the next send, which fails while nobody listens; when it breaks, the messages that have
+not arrived are lost.
+
+When a connection breaks, some messages under way still arrive, in order. The other messages of the server are lost; of
+the client's, over ZeroMQ, a part is lost and the rest goes to the next connection. A bound link knows a peer by the id
+that it gave to the connection. Once it has noticed that a connection is gone, it reports that (PeerGone) and refuses
+messages to its id. One-way messages, which may be lost, doubled and late in the protocol of topology changes, are so by
+chance (Repeats).
 """
 
 from __future__ import annotations
@@ -21,6 +24,7 @@ from shardstore.seams.effects import Incoming, PeerGone, Received
 from shardstore.wire.wire_format import Op, decode_header
 from tests.simulation.sim_clock import SimClock
 
+STREAMS = "unix://"
 RECONNECT_NS_MAX = 20 * MILLISECOND_NS
 NOTICE_NS_MAX = 5 * MILLISECOND_NS
 MESSAGES_PER_RECEIVE = 512
@@ -126,12 +130,18 @@ class _Connection:
         self._to_server: _Stream | None = None
         self._to_client: _Stream | None = None
         self._closed = False
-        self.reconnect()
+        self._keeps = not endpoint.startswith(STREAMS)
+        if self._keeps:
+            self.reconnect()
 
     def send_to_server(self, frames: list[bytes]) -> bool:
+        if self._to_server is None and not self._keeps:
+            self._establish()
         if self._to_server is not None:
             self._to_server.send(frames)
             return True
+        if not self._keeps:
+            return False
         self._waiting.append(frames)
         if sum(len(frame) for message in self._waiting for frame in message) > OUTBOX_BYTES_MAX:
             self._waiting.clear()
@@ -143,7 +153,9 @@ class _Connection:
             self._to_client.send(frames)
 
     def reconnect(self) -> None:
-        """Schedule the next attempt to find a server."""
+        """Schedule the next attempt to find a server. A stream makes it when it has something to send."""
+        if not self._keeps:
+            return
         clock, rng = self._network.clock, self._network.random
         clock.after(rng.randint(0, RECONNECT_NS_MAX), self._establish)
 
@@ -171,7 +183,7 @@ class _Connection:
         if not transport.alive:
             unsent = unsent[self._network.random.randint(0, len(unsent)) :]
         self._to_client.close(arrives=self._client.alive)
-        self._waiting = deque(unsent)
+        self._waiting = deque(unsent if self._keeps else ())
         self._server = self._to_server = self._to_client = None
         peer, notice_ns = self._peer, self._network.random.randint(0, NOTICE_NS_MAX)
         self._network.clock.after(notice_ns, lambda: transport.forget_peer(link, peer))
@@ -317,6 +329,10 @@ class SimTransport:
         if connection is not None:
             connection.send_to_client(list(frames))
         return connection is not None
+
+    def send_all(self, link: str, peer: bytes, messages: Sequence[Sequence[bytes]]) -> bool:
+        """Send several messages."""
+        return all(self.send(link, peer, frames) for frames in messages)
 
     def receive(self, timeout_ns: int | None) -> list[Incoming]:
         """Let simulated time pass until there are messages, or until the timeout."""

@@ -132,6 +132,11 @@ class Swarm:
     cut_entries_min: int = CUT_ENTRIES_MIN
     counted_a_step: int = COUNTED_A_STEP
 
+    @property
+    def remote(self) -> bool:
+        """Whether the clients are on other hosts: in half of the seeds in which they use the router only."""
+        return not self.direct and self.seed % 2 == 1
+
     def patches(self) -> list[Patch]:
         """The constants that the options replace in the store, so that limits are small enough to be reached."""
         return [

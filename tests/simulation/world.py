@@ -173,7 +173,7 @@ class World:
     @property
     def url(self) -> str:
         """The address of the router for clients."""
-        return url_of(self._router_lives)
+        return url_of(self._router_lives, self.swarm.remote)
 
     def _whereabouts(self) -> Found:
         """The announced address of the router; raises if there is none."""

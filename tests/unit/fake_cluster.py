@@ -71,7 +71,7 @@ class FakeCluster:
         self.route_map: RouteMap = fresh.with_routes(
             Route(route.start, route.segment, route.worker, Epoch(1), True) for route in fresh
         )
-        self.endpoints = {worker: f"ipc://worker-{worker}" for worker in range(workers)}
+        self.endpoints = {worker: f"unix://worker-{worker}" for worker in range(workers)}
         self.data: dict[bytes, bytes] = {}
         self.script: deque[Lose | Refuse | None] = deque()
         self.down: set[int] = set()

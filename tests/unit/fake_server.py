@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,7 +25,7 @@ class FakeServer:
         self.received = threading.Semaphore(0)
         self.answered = threading.Semaphore(0)
         self._transport = SocketTransport()
-        self.url = self._transport.bind("router", f"ipc://{directory}/router")
+        self.url = self._transport.bind("router", f"unix://{directory}/router")
         for worker in cluster.endpoints:
             cluster.endpoints[worker] = self._transport.bind(f"worker:{worker}", f"unix://{directory}/w{worker}")
         self._stopping = False
@@ -73,6 +76,15 @@ class FakeServer:
             elif self._catches_up:
                 self._catches_up = False
                 self._caught_up.set()
+
+
+class NoNewSocket(socket.socket):
+    """Takes the place of `socket.socket` in a process without descriptors, in which connections are accepted still."""
+
+    def __init__(self, *arguments: Any, fileno: int | None = None, **options: Any) -> None:
+        if fileno is None:
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        super().__init__(*arguments, fileno=fileno, **options)
 
 
 @contextmanager

@@ -34,7 +34,7 @@ from shardstore.topology_options import TopologyOptions
             "data",
             "store",
             "tcp://127.0.0.1:0",
-            "ipc:///tmp/w",
+            "unix:///tmp/w",
             2,
             ("40",),
             derive(GIB, 2),
@@ -46,7 +46,7 @@ from shardstore.topology_options import TopologyOptions
             "data", "store", "l", "i", 2, (), derive(GIB, 2), TopologyOptions(False, split_bytes=1 << 20, cooldown=0)
         ),
         WorkerOptions(
-            *("data", "store", 1, "ipc:///tmp/r", "ipc:///tmp/w1", Durability.ASYNC, derive(GIB, 2)),
+            *("data", "store", 1, "unix:///tmp/r", "unix:///tmp/w1", Durability.ASYNC, derive(GIB, 2)),
             access=SocketAccess(),
             identity=DirectoryIdentity(2049, 1317),
         ),

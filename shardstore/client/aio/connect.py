@@ -27,7 +27,7 @@ def connect_async(
     This returns at once; `await` or `async with` connect, and raise the errors.
 
     Args:
-        where: The path of the store's data directory, or a url like "ipc:///run/app/store" or "tcp://127.0.0.1:7700".
+        where: The path of the store's data directory, or a url like "unix:///run/app/store" or "tcp://127.0.0.1:7700".
             None: what the variable SHARDSTORE_URL or else SHARDSTORE_DATA says.
         direct: Talk to workers directly where their sockets can be reached; False: only through the router, also for
             reads.

@@ -8,7 +8,7 @@ from shardstore.client.session.whereabouts import Found
 class FakeFinder:
     """Always finds `found`."""
 
-    def __init__(self, url: str = "ipc://router") -> None:
+    def __init__(self, url: str = "unix://router") -> None:
         self.found = Found(url)
         self.store = 0
         self.learned: list[tuple[str, str]] = []

@@ -10,7 +10,7 @@ import socket
 from array import array
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
@@ -208,21 +208,24 @@ def test_a_router_that_says_nothing(tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind(f"{tmp_path}/s")
         listening.listen()
-        url = f"ipc://{tmp_path}/s"
+        url = f"unix://{tmp_path}/s"
         assert said(lambda: connect(url, timeout=0.05)) == (
             f"Unavailable: no answer within 0.05 s: no router answered at {url}"
         )
 
 
 def test_a_client_without_descriptors(server: FakeServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse() -> None:
+    def refuse(*arguments: object) -> NoReturn:
         raise OSError(errno.EMFILE, "Too many open files")
 
-    monkeypatch.setattr("shardstore.system.zmq_links.make_sure_of_room", refuse)
-    assert said(lambda: connect(server.url)) == (
-        "Unavailable: cannot open a socket: Too many open files; close some of what is open, or raise `ulimit -n`"
-    )
-    monkeypatch.setattr("shardstore.system.socket_transport.make_sure_of_room", refuse)
+    remedy = "cannot open a socket: Too many open files; close some of what is open, or raise `ulimit -n`"
+    with monkeypatch.context() as patched:
+        patched.setattr(socket, "socket", refuse)
+        assert said(lambda: connect(server.url, timeout=0.05)) == f"Unavailable: no answer within 0.05 s: {remedy}"
+    with monkeypatch.context() as patched:
+        patched.setattr("shardstore.system.zmq_links._make_sure_of_room", refuse)
+        assert said(lambda: connect("tcp://127.0.0.1:1")) == f"Unavailable: {remedy}"
+    monkeypatch.setattr(os, "eventfd", refuse)
     assert said(lambda: connect(server.url)) == (
         "Unavailable: the client has no room for its sockets: Too many open files; close some of what is open, or "
         "raise `ulimit -n`"
@@ -249,7 +252,7 @@ def test_stores_that_cannot_be_opened(tmp_path: Path, monkeypatch: pytest.Monkey
         "InvalidRequest: connect to what? Name a data directory or a url, or set SHARDSTORE_URL or SHARDSTORE_DATA"
     )
     assert said(lambda: connect(7)) == "InvalidRequest: where is the path of a data directory or a cluster's url, not 7"  # type: ignore[arg-type]
-    assert said(lambda: connect("ipc:///nowhere")) == "Unavailable: there is no socket /nowhere"
+    assert said(lambda: connect("unix:///nowhere")) == "Unavailable: there is no socket /nowhere"
     printed = "as `shardstore serve` prints it"
     for url, flaw in {
         "tcp://127.0.0.1": "has no port",
@@ -262,17 +265,17 @@ def test_stores_that_cannot_be_opened(tmp_path: Path, monkeypatch: pytest.Monkey
         refused = f"InvalidRequest: {url!r} {flaw}: write it like tcp://127.0.0.1:7700, {printed}"
         assert said(lambda url=url: connect(url)) == refused  # type: ignore[misc]
     assert said(lambda: connect("http://x")) == (
-        "InvalidRequest: 'http://x' is no cluster's url, which begins with ipc:// or tcp://, and no data directory"
+        "InvalidRequest: 'http://x' is no cluster's url, which begins with unix:// or tcp://, and no data directory"
     )
     transport = SocketTransport()
     assert said(lambda: transport.connect("router", "tcp://a b:7700")) == (
         "InvalidRequest: cannot connect to tcp://a b:7700: Invalid argument; write it as `shardstore serve` prints it"
     )
     transport.close()
-    no_path = f"InvalidRequest: 'ipc://' has no path: write it like ipc:///run/app/store, {printed}"
-    assert said(lambda: connect("ipc://")) == no_path
-    assert said(lambda: connect("ipc:///n", fork="no")) == "InvalidRequest: fork is 'reopen' or 'refuse', not 'no'"
-    assert said(lambda: connect("ipc:///n", memory=-1)) == "InvalidRequest: memory is a number of bytes, not -1"
+    no_path = f"InvalidRequest: 'unix://' has no path: write it like unix:///run/app/store, {printed}"
+    assert said(lambda: connect("unix://")) == no_path
+    assert said(lambda: connect("unix:///n", fork="no")) == "InvalidRequest: fork is 'reopen' or 'refuse', not 'no'"
+    assert said(lambda: connect("unix:///n", memory=-1)) == "InvalidRequest: memory is a number of bytes, not -1"
     assert "and there is no such directory: start one with" in said(lambda: connect(tmp_path / "none"))
     os.mkdir(tmp_path / "empty")
     assert said(lambda: connect(tmp_path / "empty")).startswith("Unavailable: no cluster is running on ")

@@ -118,12 +118,15 @@ def test_a_fork_while_pairs_are_read(client: Client, server: FakeServer) -> None
 
     def pairs() -> Iterator[tuple[bytes, bytes]]:
         for at in range(100_000):
+            if at == 40_000:
+                server.pause()  # so that calls are under way at the fork
             if at == 60_000 and threading.current_thread() is threading.main_thread():
                 reader, writer = os.pipe()
                 child = os.fork()
                 if not child:
                     state["writer"] = writer
                 else:
+                    server.resume()
                     os.close(writer)
                     state["child"] = child
                     state["reader"] = reader

@@ -50,7 +50,7 @@ def test_a_directory_leads_to_what_it_announces_now(tmp_path: Path) -> None:
     finder = StoreFinder("", str(tmp_path))
     assert finder.find().url == ""
     assert "no cluster is running" in finder.find().missing
-    for url in (URL, "ipc:///tmp/other"):
+    for url in (URL, "unix:///tmp/other"):
         says(tmp_path, url)
         assert finder.find() == Found(url), "its supervisor runs, so that its router will be there"
 
@@ -104,24 +104,24 @@ def test_a_copy_is_not_followed_to_the_original(tmp_path: Path) -> None:
 
 def test_whether_somebody_listens(short: Path) -> None:
     path = short / "clients"
-    assert why_nobody_answers(f"ipc://{path}") == f"there is no socket {path}"
+    assert why_nobody_answers(f"unix://{path}") == f"there is no socket {path}"
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(path))
-        assert why_nobody_answers(f"ipc://{path}") == f"nobody listens at {path}"
+        assert why_nobody_answers(f"unix://{path}") == f"nobody listens at {path}"
         listener.listen()
-        assert why_nobody_answers(f"ipc://{path}") == ""
+        assert why_nobody_answers(f"unix://{path}") == ""
     with socket.create_server(("127.0.0.1", 0)) as server:
         url = f"tcp://127.0.0.1:{server.getsockname()[1]}"
         named = url.replace("127.0.0.1", "localhost")
         assert why_nobody_answers(url) == why_nobody_answers(named) == ""
     assert why_nobody_answers(url) == f"nobody listens at {url}"
     assert why_nobody_answers(named) == f"nobody listens at {named}"
-    for elsewhere in ("tcp://192.0.2.1:7", "tcp://name:7", "tcp://127.0.0.1", f"ipc://{'x' * 200}"):
+    for elsewhere in ("tcp://192.0.2.1:7", "tcp://name:7", "tcp://127.0.0.1", f"unix://{'x' * 200}"):
         assert why_nobody_answers(elsewhere) == ""
 
 
 def test_a_socket_that_others_may_have_put_there_is_not_believed(short: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    url = f"ipc://{short}/clients"
+    url = f"unix://{short}/clients"
     (short / "clients").touch()
     owner = os.stat(short).st_uid
     assert distrust_of(url, None) == ""
@@ -155,7 +155,7 @@ def test_a_host_that_has_an_address_is_not_missed(host: str) -> None:
 
 
 def test_who_is_cut_off_at_once_was_turned_away(short: Path) -> None:
-    url = f"ipc://{short}/s"
+    url = f"unix://{short}/s"
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind(f"{short}/s")
         listening.listen()

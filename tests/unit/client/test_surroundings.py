@@ -16,7 +16,7 @@ def _nothing_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SHARDSTORE_DATA", raising=False)
 
 
-@pytest.mark.parametrize("where", ["", "http://127.0.0.1:1", "unix:///tmp/x", b"data", 7, ["data"]])
+@pytest.mark.parametrize("where", ["", "http://127.0.0.1:1", "ipc:///tmp/x", b"data", 7, ["data"]])
 def test_what_names_no_store_is_refused(where: Any) -> None:
     with pytest.raises(InvalidRequest, match="data directory"):
         connect(where)

@@ -16,11 +16,11 @@ from shardstore.errors import InvalidRequest
 from shardstore.system.running_cluster import identity_of
 
 
-def test_ipc_endpoints_lie_in_the_directory() -> None:
+def test_endpoints_lie_in_the_directory() -> None:
     endpoints = Endpoints("/run/x")
     assert (endpoints.clients, endpoints.workers, endpoints.worker(3)) == (
-        "ipc:///run/x/clients",
-        "ipc:///run/x/workers",
+        "unix:///run/x/clients",
+        "unix:///run/x/workers",
         "unix:///run/x/worker-3",
     )
 
@@ -29,12 +29,12 @@ def test_ipc_endpoints_lie_in_the_directory() -> None:
 def test_over_tcp_comes_who_talks_to_the_router(host: str) -> None:
     endpoints = Endpoints("/run/x", check_listen(f"tcp://{host}:7700"))
     assert (endpoints.clients, endpoints.worker(3)) == (f"tcp://{host}:7700", "unix:///run/x/worker-3")
-    assert endpoints.workers == "ipc:///run/x/workers", "the internal link never leaves the host"
+    assert endpoints.workers == "unix:///run/x/workers", "the internal link never leaves the host"
 
 
 @pytest.mark.parametrize(
     "listen", ["", "127.0.0.1:7700", "tcp://localhost:7700", "tcp://127.0.0.1", "tcp://[::1]:x", "tcp://::1:70000",
-               "ipc:///tmp/x", "tcp://127.0.0.1:7700/x"],
+               "unix:///tmp/x", "tcp://127.0.0.1:7700/x"],
 )  # fmt: skip
 def test_what_is_no_address_is_refused(listen: str) -> None:
     with pytest.raises(InvalidRequest, match="write it like tcp"):
@@ -65,7 +65,7 @@ def test_a_runtime_directory_is_private_and_short(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(deep))
     directory = Path(sockets_of(tmp_path))
     assert directory.stat().st_mode & 0o777 == 0o700
-    assert len(Endpoints(str(directory)).worker(255).removeprefix("ipc://")) <= 107
+    assert len(Endpoints(str(directory)).worker(255).removeprefix("unix://")) <= 107
     remove_runtime_directory(str(directory))
     assert not directory.exists()
 

@@ -35,8 +35,8 @@ def place_at(path: Path, mode: Any = None, group: Any = None) -> SocketPlace:
 
 def test_clients_come_there_and_workers_to_the_private_directory(base: Path) -> None:
     endpoints = Endpoints("/run/x", None, place_at(base / "store", 0o660, GROUP))
-    assert (endpoints.clients, endpoints.worker(3)) == (f"ipc://{base}/store", f"unix://{base}/store.worker-3")
-    assert endpoints.workers == "ipc:///run/x/workers"
+    assert (endpoints.clients, endpoints.worker(3)) == (f"unix://{base}/store", f"unix://{base}/store.worker-3")
+    assert endpoints.workers == "unix:///run/x/workers"
     assert endpoints.access == SocketAccess(0o660, GROUP)
     assert Endpoints("/run/x").access is None
 

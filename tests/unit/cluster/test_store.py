@@ -60,12 +60,12 @@ def test_other_settings_are_refused_and_the_lock_is_let_go(tmp_path: Path, chang
 
 def test_a_second_holder_is_refused_and_learns_of_the_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = opened(cluster_settings(tmp_path))
-    first.announce("ipc:///tmp/shardstore-x/clients", "/tmp/shardstore-x")
-    with pytest.raises(InvalidRequest, match=rf"this process runs a cluster on {tmp_path} already, at ipc:///tmp/"):
+    first.announce("unix:///tmp/shardstore-x/clients", "/tmp/shardstore-x")
+    with pytest.raises(InvalidRequest, match=rf"this process runs a cluster on {tmp_path} already, at unix:///tmp/"):
         opened(cluster_settings(tmp_path))
     someone = replace(own_identity(), pid=1)
     monkeypatch.setattr("shardstore.cluster.data_directory.own_identity", lambda: someone)
-    with pytest.raises(InvalidRequest, match=rf"process {os.getpid()}, ipc:///tmp/shardstore-x/clients"):
+    with pytest.raises(InvalidRequest, match=rf"process {os.getpid()}, unix:///tmp/shardstore-x/clients"):
         opened(cluster_settings(tmp_path))
     assert last_announced(tmp_path) is not None, "the refused cluster must not change the announcement"
     first.close()
@@ -85,7 +85,7 @@ def test_a_copy_of_a_running_directory_announces_nothing_and_leaves_its_sockets_
     data, copy, sockets = tmp_path / "data", tmp_path / "copy", tmp_path / "shardstore-x"
     sockets.mkdir(0o700)
     original = opened(cluster_settings(data))
-    original.announce("ipc:///tmp/shardstore-x/clients", str(sockets))
+    original.announce("unix:///tmp/shardstore-x/clients", str(sockets))
     shutil.copytree(data, copy)
     with pytest.raises(Unavailable, match="no cluster is running on"):
         running_on(copy)
@@ -120,7 +120,7 @@ def test_a_process_of_another_container_may_run(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "content",
-    ["", "{}", "[]", "\0" * 9000, '{"url": "ipc:///tmp/shardstore-gone/clients", "pid": 1, "runtime_directory": ""}'],
+    ["", "{}", "[]", "\0" * 9000, '{"url": "unix:///tmp/shardstore-gone/clients", "pid": 1, "runtime_directory": ""}'],
 )
 def test_an_announcement_that_is_no_use_is_none(tmp_path: Path, content: str) -> None:
     (tmp_path / "ENDPOINT").write_text(content)

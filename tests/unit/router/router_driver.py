@@ -119,7 +119,7 @@ class RouterDriver:
     ) -> list[Effect]:
         """Send REGISTER from a worker, in the same life of its log unless another is given."""
         life = FIRST_LIFE if life is None else life
-        body = Register(worker, f"ipc://{peer.decode()}", dict(serving or {}), dict(known or {}), life, failure)
+        body = Register(worker, f"unix://{peer.decode()}", dict(serving or {}), dict(known or {}), life, failure)
         return self.worker_sends(peer, Header(Op.REGISTER, sequence=7), encode(body))
 
     def granted(self, worker: int, peer: bytes, **told: Any) -> dict[int, int]:

@@ -36,7 +36,7 @@ def test_an_answer_names_its_request_and_gives_credits(router: RouterDriver) -> 
 def test_routes_are_told_with_the_endpoints_of_workers_that_are_up(router: RouterDriver) -> None:
     router.bring_up(1, b"w1")
     router.register(0, b"w0")
-    assert router.routes().endpoints == {1: "ipc://w1"}
+    assert router.routes().endpoints == {1: "unix://w1"}
 
 
 def test_every_change_of_routes_is_told_to_all(router: RouterDriver) -> None:

@@ -53,8 +53,8 @@ def test_leases_beyond_the_budget_are_found_once_all_are_known() -> None:
 @pytest.mark.parametrize(
     ("miscount", "what"),
     [
-        (lambda in_flight: in_flight._bytes.clear(), "bytes are miscounted"),
-        (lambda in_flight: in_flight._of_peers.clear(), "requests of peers are miscounted"),
+        (lambda in_flight: setattr(in_flight.load_of(0), "size_bytes", 0), "bytes are miscounted"),
+        (lambda in_flight: in_flight.load_of(0).of_peers.clear(), "requests of peers are miscounted"),
     ],
 )
 def test_requests_that_are_miscounted_are_found(miscount: Callable[[InFlight], None], what: str) -> None:

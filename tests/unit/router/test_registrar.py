@@ -80,7 +80,7 @@ def test_a_process_that_met_a_restarted_router_keeps_its_epochs(
     assert restarted.granted(0, b"w0", serving=serving, known=serving) == serving
     assert restarted.route_map().version == version
     restarted.ready(b"w0", serving)
-    assert restarted.routes().endpoints == {0: "ipc://w0"}
+    assert restarted.routes().endpoints == {0: "unix://w0"}
 
 
 @pytest.mark.parametrize("serving", [{1: 1}, {1: 1, 2: 2}, {1: 1, 2: 1, 3: 1}, {}])
@@ -100,7 +100,7 @@ def test_a_process_that_asks_again_before_it_is_ready_gets_the_same_answer(route
 def test_the_newest_process_of_a_worker_wins(router: RouterDriver) -> None:
     first = router.bring_up(0, b"first")
     second = router.bring_up(0, b"second")
-    assert router.routes().endpoints == {0: "ipc://second"}
+    assert router.routes().endpoints == {0: "unix://second"}
     for late in (router.heartbeat(0, b"first"), router.ready(b"first", first)):
         assert refusal_of(late[0], Status.STALE_ROUTE).what == "register again"
     third = router.granted(0, b"first", serving=first, known=first)
@@ -110,7 +110,7 @@ def test_the_newest_process_of_a_worker_wins(router: RouterDriver) -> None:
 def test_a_peer_that_becomes_another_worker_is_no_longer_the_first(router: RouterDriver) -> None:
     router.bring_up(0, b"w")
     router.bring_up(1, b"w")
-    assert router.routes().endpoints == {1: "ipc://w"}
+    assert router.routes().endpoints == {1: "unix://w"}
 
 
 @pytest.mark.parametrize("serving", [{}, {1: 1}, {1: 2, 2: 1}, {1: 1, 2: 1, 3: 1}])
@@ -146,7 +146,7 @@ def test_heartbeats_keep_a_worker_up_and_silence_takes_it_down(router: RouterDri
         assert router.pass_time(500) == []
         router.heartbeat(0, b"w0")
     router.pass_time(5_000)
-    assert router.routes().endpoints == {0: "ipc://w0"}
+    assert router.routes().endpoints == {0: "unix://w0"}
     assert told_routes(router.pass_time(500)) == []  # there is no peer to inform
     assert router.routes().endpoints == {}
     [refused] = router.heartbeat(0, b"w0")
@@ -159,7 +159,7 @@ def test_a_router_that_was_stopped_itself_does_not_take_workers_down(router: Rou
     router.pass_time(1_000)
     router.now_ns += 10 * 10**9
     assert router.pass_time(1_000) == []
-    assert router.routes().endpoints == {0: "ipc://w0"}
+    assert router.routes().endpoints == {0: "unix://w0"}
 
 
 def test_a_failed_send_takes_a_worker_down_once(router: RouterDriver) -> None:
@@ -191,7 +191,7 @@ def test_a_worker_without_ranges_can_be_up(filesystem: PosixFilesystem) -> None:
     router = RouterDriver(filesystem, workers=2, boundaries=())
     assert router.granted(1, b"w1") == {}
     router.ready(b"w1", {})
-    assert router.routes().endpoints == {1: "ipc://w1"}
+    assert router.routes().endpoints == {1: "unix://w1"}
     assert router.route_map().version == 1
 
 
@@ -216,7 +216,7 @@ def test_a_full_disk_refuses_a_registration_and_changes_nothing(
         fail_publish(full, filesystem, DiskFull("no space"))
         [refused] = router.register(0, b"w0 again")
     assert refusal_of(refused, Status.FAILED).what == "no space"
-    assert router.routes().endpoints == {0: "ipc://w0"}
+    assert router.routes().endpoints == {0: "unix://w0"}
     assert epochs(router) == [1, 1, 0, 0]
     assert router.granted(0, b"w0 again") == {1: 2, 2: 2}
 

@@ -135,7 +135,7 @@ def test_a_new_worker_has_the_lowest_free_number_is_wanted_and_may_register(stor
     assert (reply_in(effects).worker, reports_in(effects)) == (2, [(0, 1, 2)])
     assert store.workers_wanted() == (0, 1, 2)
     store.bring_up(2)
-    assert store.router.routes().endpoints[2] == "ipc://w2"
+    assert store.router.routes().endpoints[2] == "unix://w2"
     assert store.owners() == [0, 0, 1, 1]
 
 

@@ -68,7 +68,7 @@ def test_the_line_survives_every_failure(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(status_line, "connect", flaky.connect)
     monkeypatch.setattr(status_line, "SECONDS_ELSEWHERE", 0.001)
     line = StatusLine(console)
-    line.start("ipc://x")
+    line.start("unix://x")
     assert seen.wait(20)
     line.stop()
     assert shown[:2] == ["no statistics: nobody listens", "no statistics: the router is down"]
@@ -79,7 +79,7 @@ def test_the_line_survives_every_failure(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_printed_commands_can_be_pasted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     data = tmp_path / "it's [red]here"
     console = Console(file=io.StringIO(), highlight=False)
-    monkeypatch.setattr(cluster_console, "serve", lambda settings, on_ready: on_ready("ipc://x"))
+    monkeypatch.setattr(cluster_console, "serve", lambda settings, on_ready: on_ready("unix://x"))
     monkeypatch.setattr(StatusLine, "start", lambda self, url: None)
     cluster_console._serve({"data": data}, console)
     printed = console.file.getvalue().splitlines()  # type: ignore[attr-defined]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import shutil
+import socket
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -17,30 +18,37 @@ from shardstore.system.socket_transport import SocketTransport
 from tests.simulation.sim_clock import SimClock
 from tests.simulation.sim_network import SimNetwork, SimTransport
 
+SIMULATED = "simulated"
 PATIENCE_NS = 20 * SECOND_NS
 
 
 @dataclass
 class World:
-    """Transports that can reach each other, and a scheme for endpoints."""
+    """Transports that can reach each other, and their endpoints: `keeps_for_later` if messages wait for a server."""
 
     new: Callable[[], Transport]
-    prefix: str
+    directory: str
+    keeps_for_later: bool
 
-    @property
-    def keeps_for_later(self) -> bool:
-        """Whether messages to an unbound endpoint wait until it is bound."""
-        return not self.prefix.startswith("unix")
+    def endpoint(self, name: str) -> str:
+        """An endpoint with this name, at which nobody listens yet."""
+        if not self.keeps_for_later:
+            return f"unix://{self.directory}/{name}"
+        if self.directory == SIMULATED:
+            return f"tcp://{self.directory}/{name}"
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            return f"tcp://127.0.0.1:{free.getsockname()[1]}"
 
 
-@pytest.fixture(params=["ipc", "unix", "simulated"])
+@pytest.fixture(params=["tcp", "unix", "simulated tcp", "simulated unix"])
 def world(request: pytest.FixtureRequest) -> Iterator[World]:
     opened: list[Transport] = []
-    if request.param != "simulated":
+    if not request.param.startswith(SIMULATED):
         directory = tempfile.mkdtemp(prefix="ss", dir="/tmp")
         form: Callable[[], Transport] = SocketTransport
     else:
-        directory = "simulated"
+        directory = SIMULATED
         network = SimNetwork(SimClock(random.Random(1)), random.Random(2))
 
         def form() -> Transport:
@@ -50,7 +58,7 @@ def world(request: pytest.FixtureRequest) -> Iterator[World]:
         opened.append(form())
         return opened[-1]
 
-    yield World(new, f"{request.param}://{directory}")
+    yield World(new, directory, request.param.endswith("tcp"))
     for transport in opened:
         transport.close()
     shutil.rmtree(directory, ignore_errors=True)
@@ -72,16 +80,21 @@ def frames_of(messages: list[Received]) -> list[bytes]:
 
 
 @pytest.fixture
-def server(world: World) -> Transport:
+def url(world: World) -> str:
+    return world.endpoint("server")
+
+
+@pytest.fixture
+def server(world: World, url: str) -> Transport:
     transport = world.new()
-    transport.bind("clients", world.prefix + "/server")
+    transport.bind("clients", url)
     return transport
 
 
 @pytest.fixture
-def client(world: World, server: Transport) -> Transport:
+def client(world: World, url: str, server: Transport) -> Transport:
     transport = world.new()
-    transport.connect("router", world.prefix + "/server")
+    transport.connect("router", url)
     return transport
 
 
@@ -95,9 +108,9 @@ def test_a_request_is_answered_to_its_peer(server: Transport, client: Transport)
     assert answer == Received("router", b"", [b"answer"])
 
 
-def test_peers_are_told_apart(world: World, server: Transport, client: Transport) -> None:
+def test_peers_are_told_apart(world: World, url: str, server: Transport, client: Transport) -> None:
     other = world.new()
-    other.connect("anything", world.prefix + "/server")
+    other.connect("anything", url)
     client.send("router", b"", [b"client"])
     other.send("anything", b"", [b"other"])
     peers = {message.frames[0]: message.peer for message in take(server, 2)}
@@ -114,17 +127,30 @@ def test_order_is_kept(server: Transport, client: Transport) -> None:
     assert frames_of(take(server, 300)) == sent
 
 
+def test_several_messages_are_sent_at_once_in_order_both_ways(server: Transport, client: Transport) -> None:
+    sent = [[b"%d" % number, b"body"] for number in range(60)]
+    assert client.send("router", b"", [b"first"])
+    assert client.send_all("router", b"", sent)
+    first, *requests = take(server, 61)
+    assert [request.frames for request in requests] == sent
+    assert server.send_all("clients", first.peer, sent)
+    assert [reply.frames for reply in take(client, 60)] == sent
+    assert not server.send_all("clients", b"nobody", sent)
+    assert not client.send_all("worker:7", b"", sent)
+
+
 def test_what_was_sent_before_the_server_is_up_arrives_or_is_refused(world: World) -> None:
     client, server = world.new(), world.new()
-    client.connect("router", world.prefix + "/late")
+    late = world.endpoint("late")
+    client.connect("router", late)
     assert client.send("router", b"", [b"early"]) is world.keeps_for_later
-    server.bind("clients", world.prefix + "/late")
+    server.bind("clients", late)
     assert world.keeps_for_later or client.send("router", b"", [b"early"])
     assert frames_of(take(server)) == [b"early"]
 
 
 def test_what_was_sent_while_the_server_is_down_goes_to_the_next_one_or_is_refused(
-    world: World, server: Transport, client: Transport
+    world: World, url: str, server: Transport, client: Transport
 ) -> None:
     client.send("router", b"", [b"first"])
     take(server)
@@ -132,7 +158,7 @@ def test_what_was_sent_while_the_server_is_down_goes_to_the_next_one_or_is_refus
     client.receive(50 * MILLISECOND_NS)
     assert client.send("router", b"", [b"second"]) is world.keeps_for_later
     successor = world.new()
-    successor.bind("clients", world.prefix + "/server")
+    successor.bind("clients", url)
     assert world.keeps_for_later or client.send("router", b"", [b"second"])
     assert frames_of(take(successor)) == [b"second"]
 
@@ -159,8 +185,9 @@ def test_a_peer_that_went_away_is_refused_in_the_end(server: Transport, client: 
 
 def test_connecting_again_replaces_the_link(world: World, server: Transport, client: Transport) -> None:
     other = world.new()
-    other.bind("clients", world.prefix + "/other")
-    client.connect("router", world.prefix + "/other")
+    elsewhere = world.endpoint("other")
+    other.bind("clients", elsewhere)
+    client.connect("router", elsewhere)
     client.send("router", b"", [b"hello"])
     assert frames_of(take(other)) == [b"hello"]
     assert server.receive(0) == []
@@ -186,6 +213,6 @@ def test_a_wake_before_the_wait_ends_it(server: Transport) -> None:
 
 def test_closing_twice_is_allowed(world: World) -> None:
     transport = world.new()
-    transport.bind("clients", world.prefix + "/mine")
+    transport.bind("clients", world.endpoint("mine"))
     transport.close()
     transport.close()

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from shardstore.seams.effects import Effect, Received, Send, SendFailed, StartJob, Stop, StopRequested, Tick
-from shardstore.system.event_loop import LATE_NS, SHOW_LIFE_NS, EventLoop
+from shardstore.system.event_loop import GATHER_NS, GATHERED_MAX, LATE_NS, SHOW_LIFE_NS, EventLoop
 
 
 class Script:
@@ -50,6 +50,11 @@ class Script:
         self.done.append(peer)
         return peer not in self.unreachable
 
+    def send_all(self, link: str, peer: bytes, messages: Sequence[Sequence[bytes]]) -> bool:
+        """Send several messages at once, unless the peer is unreachable."""
+        self.done.append((peer, len(messages)))
+        return peer not in self.unreachable
+
     def receive(self, timeout_ns: int | None) -> list[Received]:
         """The next messages of the inbox."""
         self.timeouts.append(timeout_ns)
@@ -65,7 +70,7 @@ class Script:
 
 
 def loop_of(script: Script) -> EventLoop:
-    return EventLoop(script, script, script, script.done.append)  # type: ignore[arg-type]
+    return EventLoop(script, script, script, script.done.append, shared=("link",))  # type: ignore[arg-type]
 
 
 def test_life_is_shown_between_events_and_in_an_idle_loop() -> None:
@@ -123,6 +128,58 @@ def test_many_messages_do_not_delay_what_is_posted_or_due() -> None:
     loop.post(StopRequested())
     loop.run()
     assert script.seen.index(StopRequested()) < script.seen.index(Tick()) < 6 < len(script.seen)
+
+
+class Together(Script):
+    """Answers each message with one to its sender, and notes what is sent together."""
+
+    def handle(self, event: Any, now_ns: int) -> list[Effect]:
+        """Answer a message; ignore what follows from failed sends."""
+        self.seen.append(event)
+        return [Send(event.link, event.peer, event.frames)] if type(event) is Received else []
+
+    def send_all(self, link: str, peer: bytes, messages: Sequence[Sequence[bytes]]) -> bool:
+        """Send several messages, unless the peer is unreachable."""
+        self.done.append((peer, [*messages]))
+        return peer not in self.unreachable
+
+
+def from_peer(peer: bytes, *bodies: bytes) -> list[Received]:
+    return [Received("link", peer, [body]) for body in bodies]
+
+
+def test_answers_to_several_messages_are_sent_together_to_each_peer_in_order() -> None:
+    script = Together({})
+    script.inbox = [[*from_peer(b"a", b"1"), *from_peer(b"b", b"2"), *from_peer(b"a", b"3")], from_peer(b"a", b"4")]
+    script.unreachable = {b"a"}
+    loop = loop_of(script)
+    loop.turn(wait=False)
+    assert script.done == [(b"a", [[b"1"], [b"3"]]), (b"b", [[b"2"]])]
+    assert script.seen[3:] == [SendFailed("link", b"a", [b"1"]), SendFailed("link", b"a", [b"3"])]
+    loop.turn(wait=False)
+    assert script.done[2:] == [b"a"], "one alone is sent as it is"
+
+
+def test_messages_over_a_link_of_one_peer_each_do_not_wait() -> None:
+    script = Together({})
+    script.inbox = [[*from_peer(b"a", b"1"), Received("other", b"b", [b"2"]), *from_peer(b"a", b"3")]]
+    loop_of(script).turn(wait=False)
+    assert script.done == [b"b", (b"a", [[b"1"], [b"3"]])]
+
+
+def test_not_too_many_messages_wait_for_each_other() -> None:
+    script = Together({})
+    script.inbox = [from_peer(b"a", *[b"m"] * (GATHERED_MAX + 1))]
+    loop_of(script).turn(wait=False)
+    assert [len(messages) for _, messages in script.done] == [GATHERED_MAX, 1]
+
+
+def test_messages_do_not_wait_for_each_other_when_it_takes_long() -> None:
+    script = Together({})
+    script.step_ns = GATHER_NS // 2
+    script.inbox = [from_peer(b"a", *[b"m"] * 5)]
+    loop_of(script).turn(wait=False)
+    assert [len(messages) for _, messages in script.done] == [2, 2, 1]
 
 
 def test_the_wait_ends_when_the_core_wants_its_tick() -> None:

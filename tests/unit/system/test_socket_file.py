@@ -21,10 +21,10 @@ OTHERS = next(entry.gr_name for entry in grp.getgrall() if entry.gr_gid in {*os.
 """A group of this user."""
 
 
-@pytest.fixture(params=["ipc", "unix"])
-def url(directory: Path, request: pytest.FixtureRequest) -> str:
+@pytest.fixture
+def url(directory: Path) -> str:
     assert renew_private_directory(str(directory / "run"))
-    return f"{request.param}://{directory}/run/clients"
+    return f"unix://{directory}/run/clients"
 
 
 @pytest.fixture

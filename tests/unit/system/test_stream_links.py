@@ -64,6 +64,15 @@ def test_what_is_sent_is_what_is_drawn(messages: list[list[bytes]]) -> None:
     theirs.close()
 
 
+@given(MESSAGES)
+def test_messages_that_are_sent_together_are_the_same_bytes(messages: list[list[bytes]]) -> None:
+    ours, theirs = pair()
+    assert ours.send_all(messages)
+    ours.socket.close()
+    assert b"".join(iter(lambda: theirs.recv(100_000), b"")) == bytes_of(messages)
+    theirs.close()
+
+
 @given(MESSAGES, st.data())
 def test_messages_arrive_whole_wherever_the_bytes_are_cut(messages: list[list[bytes]], data: st.DataObject) -> None:
     encoded = bytes_of(messages)
@@ -129,7 +138,7 @@ def test_the_socket_of_a_dead_process_is_replaced(server: SocketTransport, direc
 
 def test_a_path_that_cannot_be_used_is_refused_by_name() -> None:
     transport = SocketTransport()
-    with pytest.raises(InvalidRequest, match=f"108 bytes, allowed are {limits.IPC_PATH_BYTES_MAX}"):
+    with pytest.raises(InvalidRequest, match=f"108 bytes, allowed are {limits.SOCKET_PATH_BYTES_MAX}"):
         transport.bind("clients", "unix://" + "x" * 108)
     with pytest.raises(InvalidRequest, match="108 bytes"):
         transport.connect("server", "unix://" + "x" * 108)
@@ -168,6 +177,23 @@ def test_what_a_peer_does_not_take_is_counted_until_it_does_or_goes(
     client.disconnect("server")
     while server.unsent_bytes():
         server.receive(PATIENCE_NS)
+
+
+def test_what_a_server_does_not_take_is_counted_until_it_does_or_goes(
+    server: SocketTransport, client: SocketTransport
+) -> None:
+    put = Header(Op.PUT).encode()
+    for _ in range(2):
+        assert client.send_all("server", b"", [[put, bytes(1_000_000)]] * 5)
+        assert 1_000_000 < client.unsent_bytes() < 5_001_000
+        taken = 0
+        while taken < 5:
+            client.receive(0)
+            taken += len(server.receive(0))
+        assert client.unsent_bytes() == 0
+    client.send("server", b"", [put, bytes(5_000_000)])
+    client.disconnect("server")
+    assert client.unsent_bytes() == 0
 
 
 def test_a_peer_that_does_not_read_is_cut_off(

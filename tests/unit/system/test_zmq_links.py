@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-import stat
+import socket
 import subprocess
 import sys
 import threading
-from pathlib import Path
 
 import pytest
 import zmq
@@ -23,27 +22,21 @@ from tests.unit.system.transports import PATIENCE_NS, next_message
 
 
 @pytest.fixture
-def url(directory: Path) -> str:
-    return f"ipc://{directory}/server"
+def url() -> str:
+    return free_endpoint()
 
 
-def test_the_socket_file_is_for_its_user_only(server: SocketTransport, directory: Path) -> None:
-    assert stat.S_IMODE(os.stat(directory / "server").st_mode) == 0o600
-
-
-def test_a_path_too_long_for_a_socket_is_refused_by_name() -> None:
-    transport = SocketTransport()
-    with pytest.raises(InvalidRequest, match=f"108 bytes, allowed are {limits.IPC_PATH_BYTES_MAX}"):
-        transport.bind("clients", "ipc://" + "x" * 108)
-    with pytest.raises(InvalidRequest, match="108 bytes"):
-        transport.connect("server", "ipc://" + "x" * 108)
-    transport.close()
+def free_endpoint() -> str:
+    """A tcp endpoint at which nobody listens."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return f"tcp://127.0.0.1:{free.getsockname()[1]}"
 
 
 def test_an_endpoint_that_cannot_be_used_is_refused_by_name() -> None:
     transport = SocketTransport()
-    with pytest.raises(InvalidRequest, match="cannot listen on ipc:///no/such"):
-        transport.bind("clients", "ipc:///no/such/directory/socket")
+    with pytest.raises(InvalidRequest, match="cannot listen on tcp:"):
+        transport.bind("clients", "tcp://127.0.0.1")
     with pytest.raises(InvalidRequest, match="cannot connect to carrier"):
         transport.connect("server", "carrier://pigeon")
     transport.close()
@@ -98,9 +91,8 @@ def test_one_receive_takes_a_bounded_number_of_messages(server: SocketTransport,
     assert received == sent
 
 
-def test_every_link_gets_its_turn(directory: Path, server: SocketTransport, client: SocketTransport) -> None:
-    server.bind("workers", f"ipc://{directory}/workers")
-    client.connect("other", f"ipc://{directory}/workers")
+def test_every_link_gets_its_turn(server: SocketTransport, client: SocketTransport) -> None:
+    client.connect("other", server.bind("workers", "tcp://127.0.0.1:0"))
     for _ in range(600):
         client.send("server", b"", [b"many"])
     client.send("other", b"", [b"one"])
@@ -122,23 +114,22 @@ class TestAbsentServer:
     def small_outbox(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(zmq_links, "OUTBOX_BYTES_MAX", self.BOUND)
 
-    def test_a_server_that_is_not_up_fills_the_outbox_then_send_says_no(self, directory: Path) -> None:
+    def test_a_server_that_is_not_up_fills_the_outbox_then_send_says_no(self) -> None:
         client = SocketTransport()
-        client.connect("server", f"ipc://{directory}/nobody")
+        client.connect("server", free_endpoint())
         handed_over = next(count for count in range(100_000) if not client.send("server", b"", self.MESSAGE))
         assert handed_over >= self.BOUND // 1000
         client.close()
 
-    def test_what_waits_for_a_server_is_delivered_when_it_comes_up(
-        self, directory: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_what_waits_for_a_server_is_delivered_when_it_comes_up(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(zmq_links, "OUTBOX_BYTES_MAX", limits.OUTBOX_BYTES_MAX)
         client = SocketTransport()
-        client.connect("server", f"ipc://{directory}/late")
+        late = free_endpoint()
+        client.connect("server", late)
         sent = [b"%d" % number for number in range(4_000)]
         assert all(client.send("server", b"", [frame]) for frame in sent)
         server = SocketTransport()
-        server.bind("clients", f"ipc://{directory}/late")
+        server.bind("clients", late)
         received: list[bytes] = []
         while len(received) < len(sent):
             client.receive(0)
@@ -179,13 +170,13 @@ FORGETFUL = """
 import gc, os
 from shardstore.system.socket_transport import SocketTransport
 transport = SocketTransport()
-transport.connect("server", "ipc://{directory}/nobody")
+transport.connect("server", "{url}")
 transport.send("server", b"", [b"unsent"])
 transport.cycle = transport
 """
 
 
 @pytest.mark.parametrize("end", ["", "del transport; gc.collect()", "if not os.fork(): del transport; gc.collect()"])
-def test_a_transport_that_was_forgotten_does_not_hang_its_process(directory: Path, end: str) -> None:
-    program = FORGETFUL.format(directory=directory) + end
+def test_a_transport_that_was_forgotten_does_not_hang_its_process(url: str, end: str) -> None:
+    program = FORGETFUL.format(url=url) + end
     subprocess.run([sys.executable, "-c", program], check=True, timeout=30)

@@ -105,7 +105,7 @@ def route_map(count: int) -> RouteMap:
 
 
 COUNTS = [BOUNDARY_BYTES_MAX // KEY_BYTES_MAX, 10_000, RANGES_MAX]
-ENDPOINTS = dict.fromkeys(range(WORKERS_MAX), "ipc:///" + "e" * 107)
+ENDPOINTS = dict.fromkeys(range(WORKERS_MAX), "unix:///" + "e" * 107)
 
 
 def routes(count: int) -> bytes:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import errno
+import socket
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-import zmq
 
 from shardstore.client.aio.client import AsyncClient
 from shardstore.client.aio.connect import connect_async
@@ -18,7 +17,7 @@ from shardstore.outcome import Ending, Outcome
 from shardstore.wire.messages import Refusal
 from shardstore.wire.wire_format import Op, Status
 from tests.unit.fake_cluster import Lose, Refuse
-from tests.unit.fake_server import FakeServer
+from tests.unit.fake_server import FakeServer, NoNewSocket
 
 
 def use(server: FakeServer, program: Callable[[AsyncClient], Awaitable[Any]], **options: Any) -> Any:
@@ -239,16 +238,13 @@ def test_an_error_in_the_middle_of_an_event_starts_over(server: FakeServer, monk
 def test_without_descriptors_the_client_says_so_and_starts_over_when_there_are_some(
     server: FakeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def no_socket(*arguments: Any) -> Any:
-        raise zmq.ZMQError(errno.EMFILE)
-
     async def program(client: AsyncClient) -> None:
         await client.put(b"a", b"1")
-        monkeypatch.setattr(zmq.Context, "socket", no_socket)
+        monkeypatch.setattr(socket, "socket", NoNewSocket)
         client._pump._driver.torn = True
         for _ in range(2):
             with pytest.raises(Unavailable, match="cannot open a socket"):
-                await asyncio.wait_for(client.get(b"a"), 10)
+                await client.get(b"a", timeout=0.05)
         monkeypatch.undo()
         assert await client.get(b"a") == b"1"
 
@@ -275,7 +271,7 @@ def test_another_event_loop_is_refused(server: FakeServer) -> None:
 def test_no_router(tmp_path: Path) -> None:
     async def program() -> None:
         with pytest.raises(Unavailable, match=r"no answer within 0\.05 s: there is no socket"):
-            await connect_async(f"ipc://{tmp_path}/nobody", timeout=0.05)
+            await connect_async(f"unix://{tmp_path}/nobody", timeout=0.05)
 
     asyncio.run(program())
 

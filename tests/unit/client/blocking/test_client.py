@@ -133,7 +133,7 @@ def test_timeouts(client: Client, server: FakeServer) -> None:
 def test_no_router(tmp_path: Path) -> None:
     began = time.monotonic()
     with pytest.raises(Unavailable, match=r"no answer within 0\.05 s: there is no socket"):
-        connect(f"ipc://{tmp_path}/nobody", timeout=0.05)
+        connect(f"unix://{tmp_path}/nobody", timeout=0.05)
     assert time.monotonic() - began < 0.8, "it waited for the unsent HELLO to leave"
 
 

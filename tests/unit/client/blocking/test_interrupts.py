@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import signal
+import socket
 import threading
 from collections import deque
 from collections.abc import Sequence
@@ -12,7 +13,6 @@ from queue import SimpleQueue
 from typing import Any
 
 import pytest
-import zmq
 
 from shardstore.client.blocking.client import Client
 from shardstore.client.blocking.connect import connect
@@ -23,7 +23,7 @@ from shardstore.limits import SECOND_NS
 from shardstore.seams.effects import Received
 from shardstore.wire.wire_format import Op
 from tests.unit.fake_cluster import FakeCluster, Lose
-from tests.unit.fake_server import FakeServer, await_request, forget_requests, in_thread
+from tests.unit.fake_server import FakeServer, NoNewSocket, await_request, forget_requests, in_thread
 
 
 @pytest.fixture
@@ -252,19 +252,16 @@ def test_without_descriptors_the_client_says_so_and_starts_over_when_there_are_s
 ) -> None:
     client.put(b"a", b"1")
 
-    def no_socket(context: Any, kind: int) -> Any:
-        raise zmq.ZMQError(errno.EMFILE)
-
     def torn(event: Any, now_ns: int) -> Any:
         raise Torn
 
-    monkeypatch.setattr(zmq.Context, "socket", no_socket)
+    monkeypatch.setattr(socket, "socket", NoNewSocket)
     monkeypatch.setattr(client._pump._driver._session, "handle", torn)
     with pytest.raises(Torn):
         client.get(b"a")
     for _ in range(2):
         with pytest.raises(Unavailable, match="cannot open a socket: Too many open files"):
-            client.get(b"a")
+            client.get(b"a", timeout=0.05)
     monkeypatch.undo()
     assert client.get(b"a") == b"1"
 

@@ -40,7 +40,7 @@ def test_hello_brings_an_id_and_links_to_the_workers() -> None:
     opening = Open(TIMEOUT_NS)
     assert driver.call(opening) is None
     assert opening in driver.ended
-    assert driver.links == {"router": "ipc://router", "worker:0": "ipc://worker-0", "worker:1": "ipc://worker-1"}
+    assert driver.links == {"router": "unix://router", "worker:0": "unix://worker-0", "worker:1": "unix://worker-1"}
     driver.call(get(b"a"))
     assert driver.sent[-1][1].client == 1_001
 
@@ -65,7 +65,7 @@ def test_a_router_that_never_answers() -> None:
     driver.submit(opening)
     driver.advance(11_000)
     assert isinstance(driver.ended[opening], Unavailable)
-    assert "ipc://router" in str(driver.ended[opening])
+    assert "unix://router" in str(driver.ended[opening])
     assert 30 < len(driver.sent) < 50
 
 

@@ -13,8 +13,8 @@ from shardstore.wire.wire_format import Flag, Op
 from tests.unit.client.session_driver import TIMEOUT_NS, SessionDriver, get, put, put_many
 from tests.unit.fake_cluster import FakeCluster
 
-ELSEWHERE = Found("ipc://elsewhere")
-GONE = Found("ipc://router", "nobody listens")
+ELSEWHERE = Found("unix://elsewhere")
+GONE = Found("unix://router", "nobody listens")
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def test_every_message_after_the_welcome_names_the_store(driver: SessionDriver) 
     driver.cluster.new_epochs(0)
     driver.call(get(b"key"))
     assert {header.store for _, header in driver.sent} == {tag_of_store("store")}
-    assert driver.finder.learned == [("ipc://router", "/data")]
+    assert driver.finder.learned == [("unix://router", "/data")]
 
 
 def test_a_restarted_cluster_is_found_at_its_new_url_and_the_client_stays_who_it_is(driver: SessionDriver) -> None:
@@ -54,7 +54,7 @@ def test_a_restarted_cluster_is_found_at_its_new_url_and_the_client_stays_who_it
     start(driver)
     driver.silent = {"router"}
     driver.finder.found = ELSEWHERE
-    while driver.links["router"] == "ipc://router":
+    while driver.links["router"] == "unix://router":
         driver.advance(10)
     driver.silent.clear()
     driver.advance(300)
@@ -73,7 +73,7 @@ def test_what_the_former_router_was_asked_is_asked_again_at_once(through_router:
     driver.cluster.new_epochs(0)
     driver.finder.found = ELSEWHERE
     driver.advance(400)
-    assert driver.links["router"] == "ipc://elsewhere"
+    assert driver.links["router"] == "unix://elsewhere"
     assert [header.flags & Flag.RETRY for _, header in driver.routed()][-1], "it may have been applied"
     driver.silent.clear()
     driver.advance(2_000)
@@ -86,7 +86,7 @@ def test_more_workers_than_before(driver: SessionDriver) -> None:
     call = put(b"\xff")
     driver.submit(call)
     driver.advance(500)
-    driver.cluster.endpoints[2] = "ipc://worker-2"
+    driver.cluster.endpoints[2] = "unix://worker-2"
     start(driver)
     driver.cluster.give_to(2, [4])
     driver.advance(2_000)
@@ -114,7 +114,7 @@ def test_who_opens_a_client_waits_for_a_router_that_is_started_again() -> None:
     driver.finder.found = GONE
     call = Open(30 * SECOND_NS)
     driver.submit(call)
-    for found in (GONE, Found("ipc://router"), GONE):
+    for found in (GONE, Found("unix://router"), GONE):
         driver.finder.found = found
         driver.advance(900)
     driver.silent.clear()
@@ -164,7 +164,7 @@ def test_what_was_kept_goes_to_the_router_as_soon_as_it_is_there(driver: Session
     driver.submit(call)
     driver.advance(3_000)
     start(driver)
-    driver.finder.found = Found("ipc://router")
+    driver.finder.found = Found("unix://router")
     driver.advance(1_000)
     assert driver.ended[call] is None
     assert len(driver.cluster.log) == 2
@@ -176,7 +176,7 @@ def test_a_short_timeout_does_not_hide_that_nobody_is_there(driver: SessionDrive
     driver.advance(2_000)
     driver.silent = {"router", "worker:0"}
     calls = [get(b"\x01", 50 * MILLISECOND_NS), put(b"\x01", timeout_ns=50 * MILLISECOND_NS)]
-    for call, found in zip(calls, (Found("ipc://router"), GONE), strict=True):
+    for call, found in zip(calls, (Found("unix://router"), GONE), strict=True):
         driver.finder.found = found
         driver.submit(call)
         driver.advance(300)
@@ -203,7 +203,7 @@ def test_another_store_in_the_same_place_is_never_asked_anything(driver: Session
     for call in calls:
         driver.call(call)
         assert isinstance(driver.ended[call], Unavailable)
-        assert "another store is served at ipc://router now: this is another" in str(driver.ended[call])
+        assert "another store is served at unix://router now: this is another" in str(driver.ended[call])
     assert driver.cluster.log == []
     assert driver.cluster.requests == []
 
@@ -215,7 +215,7 @@ def test_the_store_is_found_again_when_another_one_has_taken_its_place(through_r
     call = put(b"key")
     driver.submit(call)
     driver.deliver()
-    assert driver.links["router"] == "ipc://elsewhere"
+    assert driver.links["router"] == "unix://elsewhere"
     driver.cluster.store = "store"
     driver.run()
     assert driver.ended[call] is None

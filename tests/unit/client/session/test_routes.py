@@ -72,9 +72,9 @@ def test_endpoints_that_come_and_go(driver: SessionDriver) -> None:
     driver.receive(driver.cluster.broadcast())
     assert driver.links.keys() == {"router", "worker:1"}
     driver.cluster.down.clear()
-    driver.cluster.endpoints[0] = "ipc://elsewhere"
+    driver.cluster.endpoints[0] = "unix://elsewhere"
     driver.receive(driver.cluster.broadcast())
-    assert driver.links["worker:0"] == "ipc://elsewhere"
+    assert driver.links["worker:0"] == "unix://elsewhere"
 
 
 def test_what_was_sent_over_a_link_that_is_dropped_is_sent_again(driver: SessionDriver) -> None:
@@ -82,7 +82,7 @@ def test_what_was_sent_over_a_link_that_is_dropped_is_sent_again(driver: Session
     call = Maintain(TIMEOUT_NS, Op.FLUSH)
     driver.call(call)
     assert call not in driver.ended
-    driver.cluster.endpoints = {worker: f"ipc://elsewhere/{worker}" for worker in driver.cluster.endpoints}
+    driver.cluster.endpoints = {worker: f"unix://elsewhere/{worker}" for worker in driver.cluster.endpoints}
     driver.receive(driver.cluster.broadcast())
     driver.run()
     assert call in driver.ended

@@ -256,7 +256,7 @@ def test_what_was_sent_over_a_dropped_link_to_a_former_owner_goes_to_the_heirs(d
     driver.cluster.script.append(Lose.REPLY)
     call = put_many(KEYS, VALUES)
     driver.call(call)
-    driver.cluster.endpoints[0] = "ipc://elsewhere"
+    driver.cluster.endpoints[0] = "unix://elsewhere"
     split(driver)
     driver.run()
     assert driver.ended[call] is None
@@ -281,7 +281,7 @@ def test_a_worker_that_has_lost_its_ranges_can_still_move_its_endpoint(driver: S
     for segment in (1, 2):
         driver.cluster.move(segment, 1)
     driver.receive(driver.cluster.broadcast())
-    assert driver.links["worker:0"] == "ipc://worker-0"
+    assert driver.links["worker:0"] == "unix://worker-0"
     driver.cluster.down.add(0)
     driver.receive(driver.cluster.broadcast())
     assert "worker:0" not in driver.links

@@ -24,7 +24,7 @@ def table(monkeypatch: pytest.MonkeyPatch) -> FakeTable:
 
 
 def run(*arguments: str | Path, stdin: bytes = b"") -> Result:
-    return CliRunner().invoke(command.main, [*map(str, arguments), "--url", "ipc://cluster"], input=stdin)
+    return CliRunner().invoke(command.main, [*map(str, arguments), "--url", "unix://cluster"], input=stdin)
 
 
 def file_of(path: Path, content: bytes) -> Path:
@@ -166,11 +166,11 @@ def test_the_cluster_of_the_data_directory_is_found(
     table: FakeTable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[str] = []
-    monkeypatch.setattr(running, "running_on", lambda data: SimpleNamespace(url=f"ipc://cluster-of-{data}"))
+    monkeypatch.setattr(running, "running_on", lambda data: SimpleNamespace(url=f"unix://cluster-of-{data}"))
     monkeypatch.setattr(running, "connect", lambda url, timeout: asked.append(url) or table)
     arguments = ["lines", str(file_of(tmp_path / "f", b"a\n")), "--data", "there"]
     assert CliRunner().invoke(command.main, arguments).exit_code == 0
-    assert asked == ["ipc://cluster-of-there"]
+    assert asked == ["unix://cluster-of-there"]
 
 
 @pytest.mark.parametrize("name", sorted(command.main.commands))

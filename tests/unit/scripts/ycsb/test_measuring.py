@@ -27,7 +27,7 @@ from ycsb.values import Values
 from ycsb.workloads import Kind
 
 SETTINGS = Settings(
-    "ipc:///nowhere", workload="a", records=200, operations=1_000, fields=1, field_bytes=50, verify=True
+    "unix:///nowhere", workload="a", records=200, operations=1_000, fields=1, field_bytes=50, verify=True
 )
 VALUES = Values(SETTINGS.value_bytes)
 

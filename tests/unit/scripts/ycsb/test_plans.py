@@ -17,7 +17,7 @@ from ycsb.workloads import SCAN_LENGTH_MAX, WORKLOADS, Distribution, Kind
 from shardstore import InvalidRequest
 
 SETTINGS = Settings(
-    "ipc:///nowhere", records=1_000, operations=20_000, processes=2, threads=2, fields=2, field_bytes=30
+    "unix:///nowhere", records=1_000, operations=20_000, processes=2, threads=2, fields=2, field_bytes=30
 )
 IS_RIGHT = Values(SETTINGS.value_bytes).is_right
 

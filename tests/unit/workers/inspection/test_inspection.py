@@ -292,7 +292,7 @@ def test_no_line_carries_control_characters() -> None:
 
 
 def test_a_file_that_is_none_of_a_store_says_which_are_not_for_this() -> None:
-    (damage,) = inspected(b'{"url": "ipc:///tmp/s"}').damage
+    (damage,) = inspected(b'{"url": "unix:///tmp/s"}').damage
     assert damage.what == (
         "b'{\"url\": ' begins no file of a store that can be inspected: ENDPOINT is plain JSON, a LOCK is empty"
     )
