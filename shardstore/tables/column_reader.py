@@ -16,6 +16,7 @@ from shardstore.tables.column_items import NIL_BYTES, bin_head_bytes, bin_head_b
 from shardstore.tables.padded_keys import PaddedKeys
 from shardstore.tables.table_format import OFFSET_BYTES, FixedItems, Integers, Values
 from shardstore.wire.columns import positions_of
+from shardstore.wire.expiring_items import item_of
 
 _PACKER = msgpack.Packer()
 NIL = b"\xc0"
@@ -138,6 +139,22 @@ class VariableColumnReader:
         return decode_variable(self.stretch(content, block, first, last), last - first)
 
 
+class ExpiringColumnReader(VariableColumnReader):
+    """A column of values of which some are to expire: each item is decoded."""
+
+    def pick(self, blocks: Integers, places: Integers) -> list[Stored]:
+        """Return the items at these places of these blocks."""
+        firsts, lasts = self._bounds(blocks, places)
+        encoded = map(self._blocks.data.__getitem__, map(slice, firsts.tolist(), lasts.tolist()))
+        return decode_variable(b"".join(encoded), len(firsts))
+
+    def item(self, begin: int, block: int, place: int) -> Stored:
+        """Return one item."""
+        first, last = _TWO_OFFSETS.unpack_from(self._data, begin + self._offsets_of[block] + place * OFFSET_BYTES)
+        begin += self._begin_of[block]
+        return decode_variable(self._slices[begin + first : begin + last], 1)[0]
+
+
 def array_head(count: int) -> bytes:
     """Return the msgpack array header that precedes the items of a variable column in a message."""
     head: bytes = _PACKER.pack_array_header(count)
@@ -147,7 +164,7 @@ def array_head(count: int) -> bytes:
 def decode_variable(body: Buffer, count: int) -> list[Stored]:
     """Decode the items of a variable column that has no array header."""
     encoded = b"".join((array_head(count), body))
-    items: list[Any] = msgpack.unpackb(encoded)
+    items: list[Any] = msgpack.unpackb(encoded, ext_hook=item_of)
     if NIL in encoded:  # a tombstone, or the same byte inside an item
         deque(map(items.__setitem__, positions_of(items, None), repeat(TOMBSTONE)), maxlen=0)
     return items

@@ -349,7 +349,7 @@ def _read_ahead_what_is_there_now(scans: ScanPath, request: ScanRequest) -> Enco
     wanted = wanted_of(request, owned.key_range)
     if wanted is None:
         return NOTHING
-    return scan_page(view.layers, wanted, request.reverse, request.keys_only, request.limit)
+    return scan_page(view.layers, wanted, request.reverse, request.keys_only, request.limit, 0)
 
 
 def _isolate_nothing(scans: OpenScans, owned: OwnedRange, asker: Asker, now_ns: int) -> OpenScan:

@@ -131,6 +131,7 @@ class Swarm:
     cleared_in_place_max: int = CLEARED_IN_PLACE_MAX
     cut_entries_min: int = CUT_ENTRIES_MIN
     counted_a_step: int = COUNTED_A_STEP
+    walls_off_ms: int = 0
 
     def patches(self) -> list[Patch]:
         """The constants that the options replace in the store, so that limits are small enough to be reached."""

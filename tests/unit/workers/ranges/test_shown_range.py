@@ -197,7 +197,7 @@ def test_a_layer_that_is_set_aside_for_a_scan_is_shown(shown: Shown, monkeypatch
     shown.worker.put({KEYS[0]: b"1", KEYS[1]: b"1"})
     shown.worker.settle()
     owned = shown.worker.core._ranges[1]
-    pinned = owned.pin()
+    pinned = owned.pin(0)
     shown.worker.put({KEYS[2]: b"1"})
     shown.worker.settle()
     assert len(owned.overlay.runs) == 1
