@@ -98,8 +98,6 @@ class Identity(NamedTuple):
     number: int
     written_as: tuple[int, int] | None = None
     format: int = formats.TABLE.version
-    expiring: int = 0
-    moments: tuple[int, ...] = ()
 
     @property
     def path(self) -> str:
@@ -156,6 +154,8 @@ class TableRecord:
     end: bytes = b""
     file_entries: int = 0
     format: int = formats.TABLE.version
+    expiring: int = 0
+    moments: tuple[int, ...] = ()
 
     @property
     def record_bytes(self) -> int:

@@ -2,8 +2,9 @@
 
 Tables that do not change are carried into the new version by name (compaction_plan.py), virtual parts with their
 bounds; a compaction of everything leaves no virtual parts, and no file of a former format version. A tombstone is
-dropped if no older layer can hold its key; a value that has expired becomes a tombstone first. A main that has grown beyond its limit becomes the newest bottom main, and
-there is no main again. So a segment that was compacted as a whole is one main, or one bottom main if it is that large.
+dropped if no older layer can hold its key; a value that has expired becomes a tombstone first. A main that has grown
+beyond its limit becomes the newest bottom main, and there is no main again. So a segment that was compacted as a whole
+is one main, or one bottom main if it is that large.
 
 The segment may be drained between two slices: the deltas of those drains stay above the result of the compaction. If a
 drain has cut a table that was merged here (cleared_tables.py), the result holds deleted entries: it is given up, and

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import TypeAlias, TypeVar
 
 from shardstore.client.calls.arguments import checked_key, checked_timeout_ns, checked_value
 from shardstore.client.calls.calls import AtomicBatch
-from shardstore.client.calls.ends import checked_end_of
+from shardstore.client.calls.ends import Moment, checked_end_of
 from shardstore.errors import InvalidRequest
 from shardstore.identifiers import Expiring, Lasting
 from shardstore.limits import KIB, REQUEST_BYTES_MAX, REQUEST_ENTRIES_MAX
@@ -43,9 +42,7 @@ class BatchContents:
         """
         return self._applied
 
-    def put(
-        self, key: bytes, value: bytes, *, ttl: float | None = None, expires_at: float | datetime | None = None
-    ) -> None:
+    def put(self, key: bytes, value: bytes, *, ttl: float | None = None, expires_at: Moment | None = None) -> None:
         """Add: set the value of a key.
 
         Args:

@@ -144,11 +144,17 @@ def increment(key: Any, by: Any, timeout: float | None) -> Single:
     return Single(checked_timeout_ns(timeout), Op.INCREMENT, checked_key(key), amount)
 
 
-def expire(key: Any, timeout: float | None, ttl: Any = None, expires_at: Any = None) -> Single:
-    """Let the value of a key expire at another moment, or no more (without an end)."""
+def expire(key: Any, timeout: float | None, ttl: Any, expires_at: Any) -> Single:
+    """Let the value of a key expire at another moment."""
     end = checked_end_of(ttl, expires_at)
-    item = encode_items([None if end is None else end.of(b"")])
-    return Single(checked_timeout_ns(timeout), Op.EXPIRE, checked_key(key), item)
+    if end is None:
+        raise InvalidRequest("expire needs a ttl or an expires_at; persist lets a value expire no more")
+    return Single(checked_timeout_ns(timeout), Op.EXPIRE, checked_key(key), encode_items([end.of(b"")]))
+
+
+def persist(key: Any, timeout: float | None) -> Single:
+    """Let the value of a key expire no more."""
+    return Single(checked_timeout_ns(timeout), Op.EXPIRE, checked_key(key), encode_items([None]))
 
 
 def ttl(key: Any, timeout: float | None) -> Single:

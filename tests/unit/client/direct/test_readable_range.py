@@ -23,6 +23,7 @@ from shardstore.tables.wanted import Wanted
 from shardstore.wire.board_format import SEQUENCE
 from shardstore.workers.board.range_slot import FILTERED_KEYS_MAX
 from tests.unit.client.direct.direct_store import EPOCH, MEMORY, STORE, TABLES, DirectStore
+from tests.unit.set_wall import SetWall
 
 KEYS = [b"key %d" % number for number in range(40)]
 VALUES: dict[bytes, Stored] = {key: b"value of " + key for key in KEYS[::2]}
@@ -55,7 +56,7 @@ class Read:
     def of(self, epoch: int, segment: int = 1) -> ReadableRange:
         """The range by a route with this epoch and segment."""
         route = replace(self.store.routes.routes[0], epoch=Epoch(epoch), segment=SegmentId(segment))
-        return ReadableRange(route, *self.store.at(1), self.files)
+        return ReadableRange(route, *self.store.at(1), self.files, SetWall())
 
     def get(self, key: bytes) -> Stored | Ask | None:
         """What was read, in the order in which clients ask."""
