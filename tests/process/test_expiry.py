@@ -12,6 +12,7 @@ import pytest
 
 from shardstore import LocalCluster
 from shardstore.client.blocking.client import Client
+from shardstore.client.calls import operations
 from shardstore.errors import InvalidRequest
 
 KEYS = [b"key-%04d" % number for number in range(400)]
@@ -137,23 +138,21 @@ async def _from_a_loop(cluster: LocalCluster) -> None:
         ({"ttl": 1, "expires_at": 1}, "a value has a ttl or an expires_at, not both"),
         ({"expires_at": -1}, "expires_at is a datetime, or seconds since the epoch up to the year 9999, not -1"),
         (
-            {"expires_at": datetime(2030, 1, 1)},  # noqa: DTZ001
+            {"expires_at": datetime(2030, 1, 1)},
             "expires_at is a datetime with a time zone, not datetime.datetime(2030, 1, 1, 0, 0)",
         ),
     ],
 )
-def test_ends_that_are_not_allowed(tmp_path: Path, arguments: dict[str, float], why: str) -> None:
-    from shardstore.client.calls import operations
-
+def test_ends_that_are_not_allowed(arguments: dict[str, float], why: str) -> None:
     with pytest.raises(InvalidRequest) as caught:
         operations.put(b"key", b"value", None, **arguments)
     assert str(caught.value) == why
 
 
 def test_what_has_no_value_has_no_end() -> None:
-    from shardstore.client.calls import operations
-
     with pytest.raises(InvalidRequest, match="a key that is removed has neither ttl nor expires_at"):
         operations.compare_and_set(b"key", b"value", None, None, ttl=1)
-    with pytest.raises(InvalidRequest, match="expire needs a ttl or an expires_at; persist lets a value expire no more"):
+    with pytest.raises(
+        InvalidRequest, match="expire needs a ttl or an expires_at; persist lets a value expire no more"
+    ):
         operations.expire(b"key", None, None, None)

@@ -69,12 +69,16 @@ class HybridClock:
         return now_ms
 
     def lease_wanted(self) -> int:
-        """Return the end of the lease to log now; 0 if none is needed yet."""
+        """Return the end of the lease to log now; 0 if none is needed yet.
+
+        It is counted from the wall clock: else each restart would put the clock ahead by another lease.
+        """
         if self.is_free:
             return 0
-        reading_ms = self.reading_ms()
+        wall_ms, reading_ms = self._wall.now_ms(), self.reading_ms()
         reaches_ms = self.logged[-1][1] if self.logged else self.granted_ms
-        return reading_ms + LEASE_MS if reaches_ms < reading_ms + RENEWED_MS else 0
+        is_short = reaches_ms < max(reading_ms, wall_ms + RENEWED_MS)
+        return max(reading_ms, wall_ms + LEASE_MS) if is_short else 0
 
     def note_logged(self, lsn: int, end_ms: int) -> None:
         """Note that a lease up to this moment is in the log."""
