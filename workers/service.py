@@ -65,7 +65,10 @@ class Service:
         """Begin the syncs that are due, and lease the clock further if entries expire by it."""
         effects = self.writes.tick(now_ns)
         if self.writes.clock.is_inherited or any(owned.may_expire for owned in ranges):
+            lsn_before = self.writes.wal.lsn_appended
             effects += self.writes.lease_clock()
+            if self.writes.wal.lsn_appended > lsn_before:  # a log that gets nothing else must not grow for ever
+                self.maintenance.releases.want()
         return effects
 
     def ended(self, event: Event, now_ns: int) -> list[Effect]:

@@ -9,10 +9,10 @@ register that is read and written at instants between the start and the end of e
 
 A write has certainly taken effect once it is acknowledged or read, or another one of its atomic batch is. A take counts
 as a delete of each key within its bounds, until it tells which key it was. A value that expires may be absent from the
-earliest moment at which any clock may say so, and must be from the latest on. Once a reader found it absent, and nothing
-else explains that, nobody reads it again. A write without a reply may take effect
-once, at any later time. An era ends with a power loss: then no old write is left under way, and the next reads find the
-values with which the next era begins. In ASYNC a power loss may undo what was acknowledged in the last sync interval.
+earliest moment at which any clock may say so, and must be from the latest on. Once a reader found it absent, and
+nothing else explains that, nobody reads it again. A write without a reply may take effect once, at any later time. An
+era ends with a power loss: then no old write is left under way, and the next reads find the values with which the next
+era begins. In ASYNC a power loss may undo what was acknowledged in the last sync interval.
 """
 
 from __future__ import annotations

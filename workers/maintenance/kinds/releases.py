@@ -45,6 +45,10 @@ class Releases(JobKind[ReleaseSpec, ReleaseResult]):
         self._obsolete += owned.replace(manifest)
         self._wanted = True
 
+    def want(self) -> None:
+        """Look for log files that nothing needs, although no manifest was published."""
+        self._wanted = True
+
     def next_spec(self, now_ns: int) -> ReleaseSpec | None:
         """Remove the files that nothing needs since the latest manifests were published."""
         if not self._wanted:
