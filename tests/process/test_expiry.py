@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from shardstore import LocalCluster
+from shardstore import LocalCluster, keys, values
 from shardstore.client.blocking.client import Client
 from shardstore.client.calls import operations
 from shardstore.errors import InvalidRequest
@@ -147,6 +147,35 @@ def test_ends_that_are_not_allowed(arguments: dict[str, float], why: str) -> Non
     with pytest.raises(InvalidRequest) as caught:
         operations.put(b"key", b"value", None, **arguments)
     assert str(caught.value) == why
+
+
+def test_spaces(tmp_path: Path) -> None:
+    with LocalCluster(tmp_path / "data", workers=1) as cluster, cluster.connect() as db:
+        sessions = db.space("sessions", key=keys.Str(), value=values.Json(), ttl=100)
+        sessions["a"] = 1
+        assert 90 < (sessions.ttl("a") or 0) <= 100
+        sessions.put("b", 2, ttl=math.inf)
+        sessions.put("c", 3, ttl=50)
+        sessions.put_many({"d": 4, "e": 5})
+        sessions.setdefault("f", 6)
+        assert sessions.put_if_absent("g", 7, expires_at=time.time() + 20)
+        assert sessions.compare_and_set("b", 2, 8)
+        with sessions.batch() as batch:
+            batch.put("h", 9)
+        lifetimes = {key: round((sessions.ttl(key) or 0) / 10) for key in "abcdefgh"}
+        assert lifetimes == {"a": 10, "b": 10, "c": 5, "d": 10, "e": 10, "f": 10, "g": 2, "h": 10}
+        assert sessions.persist("a")
+        assert sessions.ttl("a") == math.inf
+        assert sessions.expire("a", 0.001)
+        time.sleep(0.1)
+        assert "a" not in sessions
+        assert db.space("sessions").ttl("c") is not None
+        assert db.spaces()["sessions"].ttl == 100
+        why = "the space 'sessions' has values of the type ttl 100, not ttl 5"
+        with pytest.raises(InvalidRequest, match=why):
+            db.space("sessions", ttl=5)
+        with pytest.raises(InvalidRequest, match="ttl of a space is a number of seconds above 0 or None, not 0"):
+            db.space("other", ttl=0)
 
 
 def test_what_has_no_value_has_no_end() -> None:

@@ -6,7 +6,7 @@ import random
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from shardstore.limits import MILLISECOND_NS, SECOND_NS
+from shardstore.limits import KIB, MILLISECOND_NS, SECOND_NS
 from shardstore.workers.serving.hybrid_clock import LEASE_MS
 from tests.simulation.sim_wall import DRIFT, HORIZON_NS
 
@@ -25,7 +25,10 @@ def with_expiry(swarm: Swarm, rng: random.Random) -> Swarm:
     if swarm.seed % SEEDS != REST:
         return swarm
     weights = {**swarm.weights, "put_until": rng.choice((4, 12)), "expire": rng.choice((0, 2)), "get": 8}
-    return replace(swarm, weights=weights, walls_off_ms=rng.choice((0, 500, 5_000)))
+    segments = swarm.segments
+    if rng.random() < 0.5:  # bottom mains soon, so that older values lie below what a compaction of deltas merges
+        segments = replace(segments, part_min_bytes=KIB, part_max_bytes=KIB, main_max_bytes=KIB)
+    return replace(swarm, weights=weights, walls_off_ms=rng.choice((0, 500, 5_000)), segments=segments)
 
 
 def earliest_ns(swarm: Swarm, begun_ns: int, lifetime_ms: int) -> int:

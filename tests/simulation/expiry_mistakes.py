@@ -63,7 +63,7 @@ EXPIRY_MISTAKES: dict[str, Mistake] = {
         (Patch(merged_entries, "with_tombstones_for_expired", _without_expired),), needs=("expiry",)
     ),
     "logs no lease of its clock": Mistake(
-        (Patch(write_path, "log_lease", _grant_and_log_nothing),), needs=("walls jump",)
+        (Patch(write_path, "log_lease", _grant_and_log_nothing),), needs=("walls jump", "kill worker")
     ),
     "shows no clock on the board": Mistake(
         (Patch(WorkerBoard, "show_clock", lambda board, now_ms: None),), needs=("walls jump",)

@@ -12,7 +12,7 @@ EPOCH_MS = 1_700_000_000_000
 """What a wall clock that is right shows at the start of a simulation."""
 HORIZON_NS = 600 * SECOND_NS
 DRIFT = 1e-3
-JUMPS_MAX = 6
+JUMPS_MAX = 9
 
 
 class SimWall:
@@ -21,7 +21,7 @@ class SimWall:
     def __init__(self, clock: SimClock, rng: random.Random, off_ms: int) -> None:
         self._clock = clock
         self._drift = rng.uniform(-DRIFT, DRIFT) if off_ms else 0.0
-        jumps = sorted(rng.randrange(HORIZON_NS) >> rng.choice((0, 3, 6)) for _ in range(rng.randint(1, JUMPS_MAX)))
+        jumps = sorted(rng.randrange(HORIZON_NS) >> rng.choice((3, 6, 8)) for _ in range(rng.randint(1, JUMPS_MAX)))
         self._jumps_ns = [0, *jumps]
         self._offsets_ms = [rng.randint(-off_ms, off_ms) for _ in self._jumps_ns]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from shardstore.client.aio.batch import AsyncBatch
 from shardstore.client.aio.expiry import AsyncExpiry
 from shardstore.client.calls import operations
-from shardstore.client.calls.ends import Moment
+from shardstore.ends import Moment
 
 
 class AsyncAtomicMethods(AsyncExpiry):

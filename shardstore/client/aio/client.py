@@ -13,8 +13,8 @@ from shardstore.client.aio.spaces import AsyncSpaces
 from shardstore.client.calls import operations, outcome_token
 from shardstore.client.calls.arguments import WAIT, checked_timeout_ns
 from shardstore.client.calls.calls import GetStats
-from shardstore.client.calls.ends import Moment
 from shardstore.client.calls.scan import scan_from_arguments
+from shardstore.ends import Moment
 from shardstore.options import ScanMode
 from shardstore.outcome import Outcome
 from shardstore.stats_schema import Stats

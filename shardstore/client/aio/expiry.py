@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from shardstore.client.aio.lifetime import AsyncLifetime
 from shardstore.client.calls import operations
-from shardstore.client.calls.ends import Moment
 from shardstore.client.calls.operations import seconds_left
+from shardstore.ends import Moment
 
 
 class AsyncExpiry(AsyncLifetime):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from shardstore.client.blocking.batch import Batch
 from shardstore.client.blocking.expiry import Expiry
 from shardstore.client.calls import operations
-from shardstore.client.calls.ends import Moment
+from shardstore.ends import Moment
 
 
 class AtomicMethods(Expiry):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from shardstore.client.blocking.lifetime import Lifetime
 from shardstore.client.calls import operations
-from shardstore.client.calls.ends import Moment
 from shardstore.client.calls.operations import seconds_left
+from shardstore.ends import Moment
 
 
 class Expiry(Lifetime):

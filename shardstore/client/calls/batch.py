@@ -6,7 +6,8 @@ from typing import TypeAlias, TypeVar
 
 from shardstore.client.calls.arguments import checked_key, checked_timeout_ns, checked_value
 from shardstore.client.calls.calls import AtomicBatch
-from shardstore.client.calls.ends import Moment, checked_end_of
+from shardstore.client.calls.ends import checked_end_of
+from shardstore.ends import Moment
 from shardstore.errors import InvalidRequest
 from shardstore.identifiers import Expiring, Lasting
 from shardstore.limits import KIB, REQUEST_BYTES_MAX, REQUEST_ENTRIES_MAX

@@ -6,14 +6,12 @@ from collections.abc import Sequence
 from datetime import datetime
 from itertools import repeat
 from math import ceil, isfinite
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 from shardstore.errors import InvalidRequest
 from shardstore.identifiers import Expiring, Lasting, new_expiring, new_lasting
 from shardstore.limits import MOMENT_MS_MAX
 
-Moment: TypeAlias = float | datetime
-"""Seconds since the epoch, or a datetime with a time zone."""
 MS = 1000
 _NUMBERS = (int, float)
 
