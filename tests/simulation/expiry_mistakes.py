@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import compress
+from typing import Any
 
 import numpy as np
 
@@ -14,6 +15,8 @@ from shardstore.tables.table_format import Entries
 from shardstore.wire.topology import Order
 from shardstore.workers.board.worker_board import WorkerBoard
 from shardstore.workers.jobs import merged_entries
+from shardstore.workers.jobs.specs import ReleaseSpec
+from shardstore.workers.maintenance.kinds import releases
 from shardstore.workers.serving import write_path
 from shardstore.workers.serving.hybrid_clock import HybridClock
 from shardstore.workers.serving.write_path import WritePath
@@ -42,6 +45,12 @@ def _grant_and_log_nothing(clock: HybridClock, wal: WalWriter, is_granted_at_onc
     return False
 
 
+def _without_clock(*fields: Any) -> ReleaseSpec:
+    """Nor does LOG hold it when files are released."""
+    *others, _ = fields
+    return ReleaseSpec(*others)
+
+
 def _reach_nothing(changes: LocalChanges, order: Order, writes: WritePath) -> list[Effect]:
     """A new owner does not learn how far the clock of the former one was."""
     return []
@@ -62,8 +71,9 @@ EXPIRY_MISTAKES: dict[str, Mistake] = {
     "drops an expired value above an older one": Mistake(
         (Patch(merged_entries, "with_tombstones_for_expired", _without_expired),), needs=("expiry",)
     ),
-    "logs no lease of its clock": Mistake(
-        (Patch(write_path, "log_lease", _grant_and_log_nothing),), needs=("walls jump", "kill worker")
+    "keeps no lease of its clock": Mistake(
+        (Patch(write_path, "log_lease", _grant_and_log_nothing), Patch(releases, "ReleaseSpec", _without_clock)),
+        needs=("walls jump", "kill worker"),
     ),
     "shows no clock on the board": Mistake(
         (Patch(WorkerBoard, "show_clock", lambda board, now_ms: None),), needs=("walls jump",)
