@@ -162,4 +162,4 @@ def test_the_page_on_spaces_is_a_program(tmp_path: Path) -> None:
 
 
 def test_the_page_on_expiry_is_a_program(tmp_path: Path) -> None:
-    run_page("expiry.md", 1, tmp_path)
+    run_page("expiry.md", 3, tmp_path)

@@ -21,7 +21,7 @@ class SimWall:
     def __init__(self, clock: SimClock, rng: random.Random, off_ms: int) -> None:
         self._clock = clock
         self._drift = rng.uniform(-DRIFT, DRIFT) if off_ms else 0.0
-        jumps = sorted(rng.randrange(HORIZON_NS) >> rng.choice((3, 6, 8)) for _ in range(rng.randint(1, JUMPS_MAX)))
+        jumps = sorted(rng.randrange(HORIZON_NS) >> rng.choice((4, 8, 9)) for _ in range(rng.randint(1, JUMPS_MAX)))
         self._jumps_ns = [0, *jumps]
         self._offsets_ms = [rng.randint(-off_ms, off_ms) for _ in self._jumps_ns]
 
