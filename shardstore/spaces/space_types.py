@@ -68,7 +68,8 @@ def checked_ttl_ms(ttl: Any) -> int:
         return 0
     if type(ttl) not in (int, float) or not 0 < ttl <= MOMENT_MS_MAX // MS:
         raise InvalidRequest(f"ttl of a space is a number of seconds above 0 or None, not {ttl!r:.60}")
-    return int(ceil(ttl * MS))
+    milliseconds: int = ceil(ttl * MS)
+    return milliseconds
 
 
 def _checked_values(value: Any, compression: Any) -> Values[Any]:

@@ -24,11 +24,13 @@ from shardstore.identifiers import Buffer, Expiring, Lasting
 from shardstore.key_range import KeyRange
 from shardstore.lazy_numpy import np
 from shardstore.wire.bounded_msgpack import FLAWS, unpack_array
-from shardstore.wire.expiring_items import NUMBER_BYTES, encode_items, item_of
+from shardstore.wire.expiring_items import NUMBER_BYTES, encode_items, item_of, items_alike
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
+ITEM_HEAD_BYTES = 5 + 1 + NUMBER_BYTES
+"""What an item with an end takes at most besides its value."""
 _WITH_END = {Expiring, Lasting}
 Prefixes: TypeAlias = "npt.NDArray[np.uint64]"
 PREFIX_BYTES = 8
@@ -93,6 +95,13 @@ def decode_ending(frame: Buffer, count: int, longest: int, nullable: bool) -> tu
 
     Returns also the types of the items. Raises InvalidColumn, as `decode`.
     """
+    if count > FEW_ITEMS and len(frame) <= count * (longest + ITEM_HEAD_BYTES):
+        try:
+            alike = items_alike(frame, count)
+        except FLAWS as error:
+            raise InvalidColumn(str(error)) from None
+        if alike is not None:
+            return alike, {type(alike[0])}
     return _unpack(frame, count, 0, longest, nullable, ends=True)
 
 

@@ -254,7 +254,8 @@ class OwnedRange:
         if values is None:
             return active.delete(keys, payload_bytes, lsn)
         if deletes or may_expire:
-            self.empty_ranges.note_put([key for key, value in zip(keys, values, strict=True) if value is not TOMBSTONE])
+            put = [key for key, value in zip(keys, values, strict=True) if value is not TOMBSTONE] if deletes else keys
+            self.empty_ranges.note_put(put)
             return active.change(keys, values, deletes, may_expire, payload_bytes, lsn)
         self.empty_ranges.note_put(keys)
         return active.put(keys, values, payload_bytes, lsn)

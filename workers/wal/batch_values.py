@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from itertools import repeat
+from operator import itemgetter
 from typing import Any
 
 from shardstore.identifiers import TOMBSTONE, Buffer, Expiring, Lasting, Stored, new_expiring
 from shardstore.limits import MOMENT_MS_MAX, VALUE_BYTES_MAX
 from shardstore.wire.columns import InvalidColumn, decode, decode_ending, positions_of
+
+_lifetime, _value = itemgetter(0), itemgetter(1)
 
 
 def stored_values(frame: Buffer, fixed: bool, entries: int) -> tuple[list[Stored], bool]:
@@ -32,7 +35,7 @@ def requested_values(frame: Buffer, entries: int, begin_ms: int, nullable: bool)
     """
     values, kinds = decode_ending(frame, entries, VALUE_BYTES_MAX, nullable)
     if Lasting in kinds:
-        values = [begun(each, begin_ms) for each in values]
+        values = _all_begun(values, begin_ms) if kinds == {Lasting} else [begun(each, begin_ms) for each in values]
     return _with_tombstones(values), bool(kinds & {Expiring, Lasting})
 
 
@@ -41,6 +44,15 @@ def begun(value: Any, begin_ms: int) -> Any:
     if type(value) is Lasting:
         return new_expiring((min(begin_ms + value.lifetime, MOMENT_MS_MAX), value.value))
     return value
+
+
+def _all_begun(values: list[Lasting], begin_ms: int) -> list[Any]:
+    """As `begun`, for values that usually have one lifetime."""
+    lifetimes = set(map(_lifetime, values))
+    if len(lifetimes) > 1:
+        return [begun(each, begin_ms) for each in values]
+    moment = min(begin_ms + lifetimes.pop(), MOMENT_MS_MAX)
+    return list(map(new_expiring, zip(repeat(moment), map(_value, values), strict=False)))
 
 
 def number_of_increment(values: Sequence[Stored]) -> bytes:
