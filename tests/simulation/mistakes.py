@@ -352,9 +352,9 @@ def _read_ahead_what_is_there_now(scans: ScanPath, request: ScanRequest) -> Enco
     return scan_page(view.layers, wanted, request.reverse, request.keys_only, request.limit, pinned.now_ms)
 
 
-def _isolate_nothing(scans: OpenScans, owned: OwnedRange, asker: Asker, now_ns: int) -> OpenScan:
+def _isolate_nothing(scans: OpenScans, owned: OwnedRange, asker: Asker, now_ns: int, clock_ms: int) -> OpenScan:
     """The scan is registered, but writers continue."""
-    scan = _open_isolation(scans, owned, asker, now_ns)
+    scan = _open_isolation(scans, owned, asker, now_ns, clock_ms)
     owned.end_isolation()
     return scan
 

@@ -91,10 +91,11 @@ class ScanPath:
         state = begun.state if begun else _checked_state(owned, request)
         pinned = scan.pinned if scan else begun and begun.pinned
         view = pinned.view if pinned else owned.view()
-        clock_ms = pinned.now_ms if pinned else self._writes.clock.now_ms()
+        begun_ms = scan.clock_ms if scan else pinned.now_ms if pinned else None
+        clock_ms = self._writes.clock.now_ms() if begun_ms is None else begun_ms
         if not view.sort(SORTED_A_TURN):
             if request.mode == ScanMode.FULL_ISOLATION:
-                self._isolate(owned, asker, scan, now_ns)
+                self._isolate(owned, asker, scan, now_ns, clock_ms)
             elif pinned is None:
                 self._begun[asker] = _Begun(owned.pin(clock_ms), state)
             return None
@@ -160,16 +161,16 @@ class ScanPath:
                 self.open.close(scan)
             return b""
         if request.mode == ScanMode.FULL_ISOLATION:
-            return self._isolate(owned, asker, scan, now_ns).cursor
+            return self._isolate(owned, asker, scan, now_ns, clock_ms).cursor
         if scan is None:
             begun = self._begun.get(asker)
             scan = self.open.open_view(owned, asker, begun.pinned.share() if begun else owned.pin(clock_ms), now_ns)
         scan.keep_until_ns = now_ns + SCAN_IDLE_NS
         return scan.cursor
 
-    def _isolate(self, owned: OwnedRange, asker: Asker, scan: OpenScan | None, now_ns: int) -> OpenScan:
+    def _isolate(self, owned: OwnedRange, asker: Asker, scan: OpenScan | None, now_ns: int, clock_ms: int) -> OpenScan:
         """The scan that isolates the range, opened if `scan` is None. Raises Busy, also if writes wait for a sync."""
-        scan = scan or self.open.open_isolation(owned, asker, now_ns)
+        scan = scan or self.open.open_isolation(owned, asker, now_ns, clock_ms)
         if self._writes.has_waiting(owned):
             raise Busy("writes before the scan wait for their sync", 1, 1, SYNC_WAIT_NS)
         return scan
