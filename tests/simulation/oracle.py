@@ -84,6 +84,8 @@ class Oracle:
         self._batches: list[Sequence[Write]] = []
         self._moves: dict[bytes, list[int]] = {}
         """For each key, from when on its value expires after each change of its end that may still be under way."""
+        self.some_expire = False
+        """Whether a value may expire."""
         self._era = 0
         self.acknowledged = 0
         self.reads = 0

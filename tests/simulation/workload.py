@@ -228,6 +228,7 @@ class Workload:
         keys = self._some_keys(rng) if rng.random() < 0.3 else [self._key(rng)]
         values, begun_ns = [self._value(rng) for _ in keys], self._clock.now_ns()
         writes = [self._oracle.invoke(key, value, begun_ns) for key, value in zip(keys, values, strict=True)]
+        self._oracle.some_expire = True
         for write in writes:
             write.expires_from_ns = min(write.expires_from_ns, earliest_ns(self._swarm, begun_ns, lifetime_ms))
         if_absent = len(keys) == 1 and rng.random() < 0.3
@@ -263,6 +264,7 @@ class Workload:
             return
         lifetime_ms = rng.choice((0, *LIFETIMES_MS))
         from_ns = earliest_ns(self._swarm, begun_ns, lifetime_ms) if lifetime_ms else NEVER_NS
+        self._oracle.some_expire = True
         self._oracle.move_end(key, from_ns)
         if lifetime_ms:
             done, error = yield operations.expire(key, self._seconds, lifetime_ms / 1000, None)
