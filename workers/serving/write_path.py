@@ -259,7 +259,8 @@ class WritePath:
         """Log another lease of the clock if it needs one: some entries of the worker expire."""
         try:
             is_logged = log_lease(self.clock, self.wal, self._asynchronous)
-            return self.require_durable(self.wal.lsn_appended) if is_logged else []
+            waits = is_logged or self.clock.logged  # in SYNC, the sync of a write may end before a lease
+            return self.require_durable(self.wal.lsn_appended) if waits else []
         except NotWritable:  # the clock waits until there is room
             return []
         except StorageFailure as failure:
