@@ -27,13 +27,14 @@ ORDER_AGAIN_NS = 500 * MILLISECOND_NS
 
 @dataclass(slots=True)
 class ChangeUnderWay:
-    """One change under way, with the latest report of each worker and the dedup windows of the parents."""
+    """One change under way, with the latest report of each worker, the dedup windows of the parents and their clock."""
 
     change: Change
     reason: str = ""
     begun_ns: int = 0
     reports: dict[int, Progress] = field(default_factory=dict)
     windows: dict[int, Any] = field(default_factory=dict)
+    clock_ms: int = 0
     ordered_ns: int = 0
     announced: bool = False
 
@@ -118,6 +119,7 @@ class TopologyChanges:
         before = (len(under_way.windows), under_way.is_drained)
         under_way.reports[member.worker] = report
         under_way.windows |= {parent: window for parent, window in report.fenced.items() if window is not None}
+        under_way.clock_ms = max(under_way.clock_ms, report.clock_ms)
         stage = under_way.stage
         effects: list[Effect] = []
         if stage is Stage.MATERIALISED:
@@ -180,7 +182,7 @@ class TopologyChanges:
         routes = [self._table.current.route_of_segment(child.segment) for child in change.children]
         epochs = {int(route.segment): int(route.epoch) for route in routes if route is not None}
         windows = under_way.windows if len(under_way.windows) == len(change.parents) else {}
-        return Order(change, epochs, windows, under_way.is_drained, self._full_disk(change))
+        return Order(change, epochs, windows, under_way.is_drained, self._full_disk(change), under_way.clock_ms)
 
     def _full_disk(self, change: Change) -> str:
         """What keeps the parents from being drained because a disk is full; empty if nothing does."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from enum import Enum
 from functools import partial
-from typing import Final, NamedTuple, NewType, TypeAlias
+from typing import Final, NamedTuple, NewType, NoReturn, TypeAlias
 
 from shardstore.checksum import checksum
 
@@ -66,7 +66,44 @@ class Tombstone(Enum):
 
 
 TOMBSTONE: Final = Tombstone.TOMBSTONE
-Stored: TypeAlias = bytes | Tombstone
+
+
+class Expiring(NamedTuple):
+    """A value that the store shows until a moment, in milliseconds since the epoch. From then on its key is absent."""
+
+    moment: int
+    value: bytes
+
+    def __len__(self) -> NoReturn:
+        """Raise TypeError: it is no plain value, and a column with it has no items of one length."""
+        raise TypeError("an expiring value has no length")
+
+    def __bool__(self) -> bool:
+        """Return True: there is something stored."""
+        return True
+
+
+class Lasting(NamedTuple):
+    """A value of a request, to be shown for so many milliseconds from when a worker takes the request."""
+
+    lifetime: int
+    value: bytes
+
+    def __len__(self) -> NoReturn:
+        """Raise TypeError, as that of Expiring."""
+        raise TypeError("a lasting value has no length")
+
+    def __bool__(self) -> bool:
+        """Return True: there is a value."""
+        return True
+
+
+new_expiring: Callable[[tuple[int, bytes]], Expiring] = partial(tuple.__new__, Expiring)
+"""Makes an Expiring of moment and value without a step in Python."""
+new_lasting: Callable[[tuple[int, bytes]], Lasting] = partial(tuple.__new__, Lasting)
+"""Makes a Lasting of lifetime and value without a step in Python."""
+
+Stored: TypeAlias = bytes | Tombstone | Expiring
 """What a layer holds for a key. A layer that holds nothing for it returns None."""
 
 Buffer: TypeAlias = bytes | bytearray | memoryview

@@ -19,6 +19,10 @@ KEY_NESTING_MAX = 32
 DESCRIPTION_CHARACTERS_MAX = KIB
 """Length of the description of a type of keys or values."""
 VALUE_BYTES_MAX = 8 * MIB
+EXPIRING_BYTES = 96
+"""What an entry that expires takes in memory besides BUFFERED_ENTRY_BYTES."""
+MOMENT_MS_MAX = 253_402_300_800_000
+"""The end of the year 9999, in milliseconds since the epoch: no entry lives longer."""
 REQUEST_ENTRIES_MAX = 65_536
 REQUEST_BYTES_MAX = 16 * MIB
 COMPARE_AND_SET_BYTES_MAX = REQUEST_BYTES_MAX - KEY_BYTES_MAX - KIB

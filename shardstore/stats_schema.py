@@ -182,6 +182,7 @@ class FileLayerStats(TypedDict, total=False):
     linked_bytes: Annotated[int, BYTES, "Of all these files, what was written under another name."]
     outside_bytes: Annotated[int, BYTES, "What its files hold of keys outside of the range; it is not counted above."]
     tombstones: Annotated[int, ENTRIES, "Deleted keys that files still name."]
+    expiring: Annotated[int, ENTRIES, "Entries in files that expire, with those that have expired."]
     keys_asked: Annotated[int, KEYS, "Keys looked up in files, since the latest job."]
     layers_asked: Annotated[int, LAYERS, "Layers of files that were asked for them, summed over the keys."]
     lookups: Annotated[LookupStats, NESTED, "Lookups in its tables."]

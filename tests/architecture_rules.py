@@ -137,6 +137,8 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
 
 MAY_IMPORT_ALL_THE_SAME: dict[tuple[str, str], str] = {
     # module, import: why this module alone may have it, against all rules above
+    ("shardstore.client.calls.ends", "datetime"): "users say so when a value expires; it asks for no time",
+    ("shardstore.ends", "datetime"): "users say so when a value expires; it asks for no time",
     ("shardstore.keys.elements.moments", "datetime"): "users have keys of these types; it asks for no time",
     ("shardstore.keys.elements.uuids", "uuid"): "users have keys of this type; it makes none but from bytes",
     ("shardstore.keys.plain", "uuid"): "the same",

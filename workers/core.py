@@ -18,6 +18,7 @@ from shardstore.errors import Busy, Corruption, InvalidRequest, ScanInvalidated,
 from shardstore.identifiers import client_of_worker, tag_of_store
 from shardstore.options import WorkerOptions
 from shardstore.seams.boards import Boards
+from shardstore.seams.clock import WallClock
 from shardstore.seams.effects import (
     Effect,
     Event,
@@ -48,6 +49,7 @@ from shardstore.workers.registration import Registration
 from shardstore.workers.service import Service
 from shardstore.workers.serving.admission import MemoryLimits
 from shardstore.workers.serving.buffer_lease import BufferLease
+from shardstore.workers.serving.hybrid_clock import LEASE_MS, HybridClock
 from shardstore.workers.serving.open_scans import OpenScans
 from shardstore.workers.serving.reply import Asker, refuse_malformed
 from shardstore.workers.serving.scan_path import ScanPath
@@ -79,15 +81,14 @@ class WorkerCore:
         endpoint: str,
         unsent_bytes: Callable[[], int],
         boards: Boards,
+        wall: WallClock,
     ) -> None:
         """Recover the log. `unsent_bytes` returns the size of unsent replies. Raises Corruption, StorageFailure."""
-        self._filesystem = filesystem
-        self._entropy = entropy
-        self._options = options
-        self._unsent_bytes = unsent_bytes
+        self._filesystem, self._entropy, self._wall = filesystem, entropy, wall
+        self._options, self._unsent_bytes = options, unsent_bytes
         worker, store, memory = options.worker, options.store, options.memory
         self._board = WorkerBoard(boards.renew(worker, tag_of_store(store)))
-        self._log, known = open_log(filesystem, store, worker, entropy)
+        self._log, known = open_log(filesystem, store, worker, entropy, wall.now_ms() + LEASE_MS)
         self.recovered = self._log.in_words()
         """A description of the recovered log, for the operator."""
         self._registration = Registration(worker, endpoint, known, self._log.life, self._log.failure)
@@ -104,8 +105,7 @@ class WorkerCore:
         self._remote_reads = RemoteReads(client_of_worker(options.worker), entropy.below(2**63))
         self._due_ns = 0
         """When the next Tick is due, as of the latest event that was no read."""
-        self._stopping = False
-        self._stopped = False
+        self._stopping = self._stopped = False
         self._counts: Counter[str] = Counter()
         self._requests = [0] * (max(Op) + 1)
         self._keys = [0] * (max(Op) + 1)
@@ -185,7 +185,7 @@ class WorkerCore:
             return effects
         if now_ns >= self._load.due_ns:
             effects.append(self._registration.load(self._load.report(self._holdings.sizes(), now_ns)))
-        return effects + self._trouble.news() + service.writes.tick(now_ns)
+        return effects + self._trouble.news() + service.tick(self._ranges.values(), now_ns)
 
     def _beat(self, service: Service, now_ns: int) -> list[Effect]:
         """Report to the router what is buffered, and give back what is not needed of the lease."""
@@ -224,8 +224,8 @@ class WorkerCore:
                 return self._ordered(decode(OrderMessage, frames[1]))
             case Op.RETIRE:
                 return self._retire(decode(Retire, frames[1]))
-            case Op.GET:
-                return self._remote_reads.take_reply(header, frames, self._pressure)
+            case Op.GET if self.service is not None:
+                return self._remote_reads.take_reply(header, frames, self._pressure, self.service.writes.clock)
         given, effects = self._registration.take_reply(header, frames, now_ns)
         match given:
             case Assignments():
@@ -309,7 +309,8 @@ class WorkerCore:
         buffered_bytes = sum(owned.overlay.size_bytes for owned in self._ranges.values())
         lease = BufferLease(options.memory, buffered_bytes)
         limits = MemoryLimits.of_lease(lease.bytes, options.memory)
-        writes = WritePath(wal, options.durability, limits, buffered_bytes, self._load)
+        clock = HybridClock(self._wall, log.granted_ms, max(log.clock_ms, replayed.clock_ms), self._board.show_clock)
+        writes = WritePath(wal, options.durability, limits, buffered_bytes, self._load, clock)
         scans = ScanPath(writes, OpenScans(options.memory, self._entropy), self._load)
         maintenance = MaintenanceQueue(
             options.worker,
@@ -353,8 +354,8 @@ class WorkerCore:
     def _statistics(self, now_ns: int) -> dict[str, Any]:
         service = self.service
         assert service is not None, "statistics are asked of a worker that serves"
-        plan, scans, unsent = self._options.memory, service.scans.open, self._unsent_bytes()
-        worker = self._options.worker
+        worker, plan = self._options.worker, self._options.memory
+        scans, unsent = service.scans.open, self._unsent_bytes()
         found = worker_statistics(worker, self._ranges, service.writes, service.maintenance, self._log.cut)
         return found | {
             "requests": {Op(op).name: count for op, count in enumerate(self._requests) if count},

@@ -10,12 +10,12 @@ from shardstore.errors import Busy, InvalidRequest
 from shardstore.key_range import KeyRange
 from shardstore.seams.effects import Effect
 from shardstore.wire.messages import Statistics, encode
-from shardstore.wire.wire_format import Header, Op
+from shardstore.wire.wire_format import CONDITIONAL, Header, Op
 from shardstore.workers.load.meter import LoadMeter
 from shardstore.workers.maintenance.queue import MaintenanceQueue
 from shardstore.workers.ranges.owned_range import OwnedRange
 from shardstore.workers.serving import read_path
-from shardstore.workers.serving.atomic_batch import batch_of
+from shardstore.workers.serving.atomic_batch import batch_of, put_until_of
 from shardstore.workers.serving.conditions import Judge, condition_of
 from shardstore.workers.serving.drain_rate import RETRY_UNMEASURED_NS
 from shardstore.workers.serving.reply import Asker
@@ -28,12 +28,14 @@ from shardstore.workers.topology.remote_reads import RemoteReads
 _GET = int(Op.GET)
 _SCAN = int(Op.SCAN)
 _PUT_OR_DELETE = frozenset((Op.PUT, Op.DELETE))
-_NEEDS_PARENTS = frozenset((Op.GET, Op.SCAN, Op.COUNT, Op.COMPARE_AND_SET, Op.INCREMENT, Op.BATCH, Op.TAKE))
+_NEEDS_PARENTS = CONDITIONAL | {Op.GET, Op.SCAN, Op.COUNT, Op.BATCH, Op.TAKE, Op.TTL}
 """Operations for which a child without files needs its parents."""
 _JUDGES: dict[int, Callable[[Header, Sequence[bytes], KeyRange], Judge]] = {
     Op.COMPARE_AND_SET: condition_of,
     Op.INCREMENT: condition_of,
+    Op.EXPIRE: condition_of,
     Op.BATCH: batch_of,
+    Op.PUT_UNTIL: put_until_of,
 }
 """Makes what evaluates the conditions of a write."""
 
@@ -65,7 +67,7 @@ class Operations:
         if op == _GET:
             if self.unsent_bytes() > self.unsent_bytes_max:
                 raise self._too_much_unsent()
-            return [read_path.reply_to_get(owned, asker, frames, self.writes.pressure, self.load)]
+            return [read_path.reply_to_get(owned, asker, frames, self.writes.pressure, self.load, self.writes.clock)]
         if op in _PUT_OR_DELETE:
             return self.writes.write(owned, asker, frames, now_ns)
         if op == _SCAN:
@@ -83,8 +85,10 @@ class Operations:
         match op:
             case Op.TAKE:
                 return self._take(owned, asker, frames, now_ns)
+            case Op.TTL:
+                return [read_path.reply_to_ttl(owned, asker, frames, self.writes.pressure, self.writes.clock)]
             case Op.COUNT:
-                counted = self.scans.counts.count(owned, asker, frames, self.writes.pressure)
+                counted = self.scans.counts.count(owned, asker, frames, self.writes.pressure, self.writes.clock)
                 return [] if counted is None else [counted]
             case Op.DELETE_RANGE:
                 return self.writes.clear(owned, asker, frames, now_ns)
@@ -99,7 +103,7 @@ class Operations:
 
     def _take(self, owned: OwnedRange, asker: Asker, frames: Sequence[bytes], now_ns: int) -> list[Effect]:
         """Handle a TAKE, or let it wait for another turn, as requests for pages do."""
-        judge = take_of(owned, frames)
+        judge = take_of(owned, frames, self.writes.clock.now_ms())
         if judge is None:
             self.scans.turns.append((asker, frames))
             return []
@@ -109,7 +113,7 @@ class Operations:
         """Ask parents on other workers for what a GET does not find here. Other reads wait for the child's files."""
         if asker.header.op == Op.GET:
             parents = self.changes.parents_elsewhere(owned)
-            return self.remote_reads.get(owned, parents, asker, frames, now_ns, self.writes.pressure)
+            return self.remote_reads.get(owned, parents, asker, frames, now_ns, self.writes.pressure, self.writes.clock)
         failure = self.maintenance.last_failure or self.changes.full_disk_elsewhere(owned)
         return [asker.wait_for_files(owned.segment_id, failure)]
 

@@ -18,7 +18,7 @@ from shardstore.system.event_loop import EventLoop
 from shardstore.system.posix_filesystem import PosixFilesystem
 from shardstore.system.process import descriptors_for_peers, install_stop_signals, report_ready, report_words, show_life
 from shardstore.system.socket_transport import SocketTransport
-from shardstore.system.system_clock import SystemClock
+from shardstore.system.system_clock import SystemClock, SystemWallClock
 from shardstore.system.system_entropy import SystemEntropy
 from shardstore.system.traffic import Terms
 from shardstore.wire.link_names import CLIENTS, ROUTER
@@ -46,7 +46,8 @@ def run(options: WorkerOptions) -> Stop:
         endpoint = transport.bind(CLIENTS, options.listen, _terms(options.memory), options.access)
         transport.connect(ROUTER, options.router)
         try:
-            core = WorkerCore(filesystem, SystemEntropy(), options, endpoint, transport.unsent_bytes, boards)
+            seams = endpoint, transport.unsent_bytes, boards, SystemWallClock()
+            core = WorkerCore(filesystem, SystemEntropy(), options, *seams)
             report_words(options.status_fd, core.recovered)
             return _serve(core, filesystem, transport, options, endpoint)
         except (Corruption, StorageFailure) as failure:

@@ -61,6 +61,16 @@ class Service:
         self.maintenance.pass_time(now_ns)
         self.scans.open.pass_time(now_ns)
 
+    def tick(self, ranges: Iterable[OwnedRange], now_ns: int) -> list[Effect]:
+        """Begin the syncs that are due, and lease the clock further if entries expire by it."""
+        effects = self.writes.tick(now_ns)
+        if self.writes.clock.is_inherited or any(owned.may_expire for owned in ranges):
+            lsn_before = self.writes.wal.lsn_appended
+            effects += self.writes.lease_clock()
+            if self.writes.wal.lsn_appended > lsn_before:  # a log that gets nothing else must not grow for ever
+                self.maintenance.releases.want()
+        return effects
+
     def ended(self, event: Event, now_ns: int) -> list[Effect]:
         """Handle the end of a sync of the log, or of a job. Returns the effects."""
         match event:

@@ -74,14 +74,15 @@ def get(db: Client, form: Form, timeout: float, key: str, raw: bool) -> None:
 @main.command()
 @click.argument("key")
 @click.argument("value", required=False)
+@click.option("--ttl", type=float, metavar="SECONDS", help="Let the value expire after so many seconds.")
 @with_client
-def put(db: Client, form: Form, timeout: float, key: str, value: str | None) -> None:
+def put(db: Client, form: Form, timeout: float, key: str, value: str | None, ttl: float | None) -> None:
     """Set KEY to VALUE, or to the standard input.
 
     Without VALUE, the value is everything read from the standard input, byte for byte.
     """
     content = _standard_input() if value is None else form.to_bytes(value)
-    db.put(form.to_bytes(key), content, timeout=timeout)
+    db.put(form.to_bytes(key), content, ttl=ttl, timeout=timeout)
     form.show({"key": form.to_bytes(key), "bytes": len(content)}, f"put {len(content)} bytes")
 
 

@@ -10,6 +10,7 @@ from shardstore.errors import StorageFailure
 from shardstore.system.board_files import KEEPS_ORDER, BoardFiles
 from shardstore.system.posix_filesystem import PosixFilesystem
 from shardstore.system.running_cluster import identity_of
+from shardstore.system.system_clock import SystemWallClock
 
 if TYPE_CHECKING:
     from shardstore.client.direct.reader import Reader
@@ -31,7 +32,7 @@ def open_reader(data: str, store: str, memory_bytes: int) -> Reader | None:
         filesystem = PosixFilesystem(data, identity)
     except (OSError, StorageFailure):
         return None
-    reader = Reader(filesystem, BoardFiles(data, identity), store, memory_bytes, _tables_max())
+    reader = Reader(filesystem, BoardFiles(data, identity), SystemWallClock(), store, memory_bytes, _tables_max())
     weakref.finalize(reader, filesystem.close).atexit = False
     return reader
 

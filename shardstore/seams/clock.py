@@ -1,4 +1,4 @@
-"""Seam: time. Only differences between values of `now_ns` have a meaning. Real form: system_clock.py."""
+"""Seam: time. Only differences between values of `now_ns` have a meaning. Real forms: system_clock.py."""
 
 from __future__ import annotations
 
@@ -13,3 +13,10 @@ class Clock(Protocol):
 
     def now_ns(self) -> int:
         """Return the nanoseconds since an arbitrary start. Never goes backwards."""
+
+
+class WallClock(Protocol):
+    """The time of day. It may jump, also back."""
+
+    def now_ms(self) -> int:
+        """Return the milliseconds since the epoch."""

@@ -27,10 +27,11 @@ def compare_and_set_value(
     """Set or remove the value of a key if it has an expected one; None is no value. Returns whether it had."""
     place = codec.key(key)
     after = None if value is None else codec.values.encode(value)
+    ttl = None if value is None else codec.ttl
     if expected is None:
-        return bool((yield methodcaller("compare_and_set", place, None, after, timeout=timeout)))
+        return bool((yield methodcaller("compare_and_set", place, None, after, ttl=ttl, timeout=timeout)))
     before = codec.values.encode(expected)
-    while not (yield methodcaller("compare_and_set", place, before, after, timeout=timeout)):
+    while not (yield methodcaller("compare_and_set", place, before, after, ttl=ttl, timeout=timeout)):
         before = yield methodcaller("get", place, timeout=timeout)
         if before is None or codec.decoded_value(key, before) != expected:
             return False
@@ -79,7 +80,7 @@ def set_default(codec: SpaceCodec[K, V], key: K, default: Any, timeout: float | 
     """Return the value of a key, after setting it to `default` if it had none."""
     place, data = codec.key(key), codec.values.encode(default)
     while (found := (yield methodcaller("get", place, timeout=timeout))) is None:
-        if (yield methodcaller("put_if_absent", place, data, timeout=timeout)):
+        if (yield methodcaller("put_if_absent", place, data, ttl=codec.ttl, timeout=timeout)):
             return default
     return codec.decoded_value(key, found)
 

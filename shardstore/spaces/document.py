@@ -1,9 +1,10 @@
 """What is stored of a space: a msgpack map.
 
-version  1 (files/formats.py)
+version  2 (files/formats.py); in version 1 there was no ttl_ms
 number   what the prefix of its keys is made of (reserved.py)
 key      the description of the type of its keys
 value    the description of its values
+ttl_ms   how long its values are there if nothing else is said, in milliseconds; 0: for ever
 dropped  whether it was dropped: then its keys are about to be removed, and nobody opens it
 """
 
@@ -15,7 +16,7 @@ import msgpack
 
 from shardstore.errors import UndecodableValue
 from shardstore.files.formats import SPACE_DOCUMENT
-from shardstore.limits import DESCRIPTION_CHARACTERS_MAX, KIB
+from shardstore.limits import DESCRIPTION_CHARACTERS_MAX, KIB, MOMENT_MS_MAX
 from shardstore.spaces.reserved import NUMBER_MAX
 from shardstore.wire import bounded_msgpack
 
@@ -23,7 +24,7 @@ DOCUMENT_BYTES_MAX: Final = 4 * DESCRIPTION_CHARACTERS_MAX * 2 + KIB
 """Two descriptions of the longest characters, and the rest."""
 REGISTRY: Final = "the registry of spaces"
 """Stands for the name of a space in the errors of damaged documents."""
-_FIELDS = {"version": int, "number": int, "key": str, "value": str, "dropped": bool}
+_FIELDS = {"version": int, "number": int, "key": str, "value": str, "dropped": bool, "ttl_ms": int}
 
 
 class SpaceDocument(NamedTuple):
@@ -33,6 +34,7 @@ class SpaceDocument(NamedTuple):
     key: str
     value: str
     dropped: bool = False
+    ttl_ms: int = 0
 
     def encode(self) -> bytes:
         """Return the bytes that are stored."""
@@ -54,7 +56,7 @@ def read_space_document(name: str, data: bytes) -> SpaceDocument:
         flaw = f"no msgpack: {error}"
     if flaw:
         raise UndecodableValue(REGISTRY, name, flaw)
-    return SpaceDocument(fields["number"], fields["key"], fields["value"], fields["dropped"])
+    return SpaceDocument(fields["number"], fields["key"], fields["value"], fields["dropped"], fields["ttl_ms"])
 
 
 def _flaw_in(fields: Any) -> str:
@@ -63,10 +65,14 @@ def _flaw_in(fields: Any) -> str:
         return "no document of a space"
     if flaw := SPACE_DOCUMENT.flaw(fields["version"]):
         return flaw
+    if fields["version"] < SPACE_DOCUMENT.version:
+        fields.setdefault("ttl_ms", 0)
     if {field: type(value) for field, value in fields.items()} != _FIELDS:
         return f"its fields are {list(fields)!s:.60}"
     if not 0 < fields["number"] <= NUMBER_MAX:
         return f"the number {fields['number']}"
+    if not 0 <= fields["ttl_ms"] <= MOMENT_MS_MAX:
+        return f"the ttl_ms {fields['ttl_ms']}"
     if max(len(fields["key"]), len(fields["value"])) > DESCRIPTION_CHARACTERS_MAX:
         return "a description is too long"
     return ""

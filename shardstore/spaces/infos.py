@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from shardstore.spaces.document import read_space_document
+from shardstore.spaces.document import SpaceDocument, read_space_document
 from shardstore.spaces.reserved import name_from
+from shardstore.spaces.space_codec import MS
 
 
 class SpaceInfo(NamedTuple):
@@ -17,6 +18,7 @@ class SpaceInfo(NamedTuple):
         key: The description of the type of its keys; `keys.from_description` reads it.
         value: The description of its values; `values.from_description` reads it.
         number: The number that its keys in the store begin with. No space ever had it before.
+        ttl: Seconds that its values are there if nothing else is said; None: for ever.
         dropped: Whether it was dropped, and what was in it is not removed yet. `drop_space` completes that.
     """
 
@@ -25,9 +27,15 @@ class SpaceInfo(NamedTuple):
     value: str
     number: int
     dropped: bool
+    ttl: float | None = None
 
 
 def infos_from(documents: Iterable[tuple[bytes, bytes]]) -> dict[str, SpaceInfo]:
     """Return the spaces by name, from their documents with the keys of these. Raises UndecodableValue."""
     read = {name_from(key): read_space_document(name_from(key), data) for key, data in documents}
-    return {name: SpaceInfo(name, each.key, each.value, each.number, each.dropped) for name, each in read.items()}
+    return {name: _info(name, each) for name, each in read.items()}
+
+
+def _info(name: str, document: SpaceDocument) -> SpaceInfo:
+    ttl = document.ttl_ms / MS if document.ttl_ms else None
+    return SpaceInfo(name, document.key, document.value, document.number, document.dropped, ttl)

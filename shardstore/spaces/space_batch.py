@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Generic, Protocol, TypeVar
 
+from shardstore.ends import Moment
 from shardstore.spaces.space_codec import SpaceCodec
 
 K = TypeVar("K")
@@ -18,7 +19,7 @@ class BytesBatch(Protocol):
         """Whether it was applied; None until that is known."""
         ...
 
-    def put(self, key: bytes, value: bytes) -> None:
+    def put(self, key: bytes, value: bytes, *, ttl: float | None = None, expires_at: Moment | None = None) -> None:
         """Add: set a value."""
         ...
 
@@ -51,17 +52,21 @@ class TypedBatch(Generic[K, V]):
         """
         return self._contents.applied
 
-    def put(self, key: K, value: V) -> None:
+    def put(self, key: K, value: V, *, ttl: float | None = None, expires_at: Moment | None = None) -> None:
         """Add: set the value of a key.
 
         Args:
             key: A key of the space's type.
             value: A value that the codec of the space takes.
+            ttl: Seconds from the commit until the value expires. None: those of the space; `math.inf`: never.
+            expires_at: When it expires, in seconds since the epoch, or as a datetime with a time zone.
 
         Raises:
             InvalidRequest: An argument is not allowed, the batch is full, or it was committed or left.
         """
-        self._contents.put(self._codec.key(key), self._codec.values.encode(value))
+        lifetime = self._codec.ttl_for(ttl, expires_at)
+        data = self._codec.values.encode(value)
+        self._contents.put(self._codec.key(key), data, ttl=lifetime, expires_at=expires_at)
 
     def delete(self, key: K) -> None:
         """Add: remove a key. It is no error if the key has no value.

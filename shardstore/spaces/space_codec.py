@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
+from math import inf
 from operator import is_not, itemgetter
 from typing import Any, Generic, TypeVar
 
@@ -19,20 +20,31 @@ from shardstore.values import Raw, Values
 
 K = TypeVar("K")
 V = TypeVar("V")
+MS = 1000
 _second = itemgetter(1)
 _is_there = partial(is_not, None)
 
 
 class SpaceCodec(Generic[K, V]):
-    """Turns keys and values of a space into bytes of the store, and back. `name` is empty for raw bytes."""
+    """Turns keys and values of a space into bytes of the store, and back. `name` is empty for raw bytes.
 
-    def __init__(self, name: str, prefix: bytes, key_type: KeyType[K], values: Values[V]) -> None:
+    `ttl_ms`: how long values are there if nothing else is said; 0: for ever.
+    """
+
+    def __init__(self, name: str, prefix: bytes, key_type: KeyType[K], values: Values[V], ttl_ms: int = 0) -> None:
         self.name = name
         self.prefix = prefix
         self.key_type = key_type
         self.values = values
+        self.ttl = ttl_ms / MS if ttl_ms else None
         self.key_range = range_of_prefix(prefix) if prefix else KeyRange(b"", RESERVED)
         self._behind_prefix = itemgetter(slice(len(prefix), None))
+
+    def ttl_for(self, ttl: float | None, expires_at: object) -> float | None:
+        """Return the lifetime of a value for which a caller gives these: `math.inf` says that it does not expire."""
+        if ttl is None and expires_at is None:
+            return self.ttl
+        return None if ttl == inf else ttl
 
     def key(self, key: K) -> bytes:
         """Return a key as in the store. Raises InvalidRequest."""

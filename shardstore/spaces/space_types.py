@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from math import ceil
 from typing import Any
 
 from shardstore import keys, values
 from shardstore.errors import InvalidRequest
 from shardstore.keys import KeyType
-from shardstore.limits import DESCRIPTION_CHARACTERS_MAX
+from shardstore.limits import DESCRIPTION_CHARACTERS_MAX, MOMENT_MS_MAX
 from shardstore.spaces.document import SpaceDocument
 from shardstore.spaces.reserved import document_key, prefix_of_space
-from shardstore.spaces.space_codec import SpaceCodec
+from shardstore.spaces.space_codec import MS, SpaceCodec
 from shardstore.values import ValueCodec, Values
 
 _OF_A_KEY_TYPE = ("encode", "decode", "encode_many", "decode_many")
@@ -23,17 +24,25 @@ class WantedSpace:
     """
 
     def __init__(
-        self, name: str, key: KeyType[Any] | None, value: ValueCodec[Any] | None, compression: str | None
+        self,
+        name: str,
+        key: KeyType[Any] | None,
+        value: ValueCodec[Any] | None,
+        compression: str | None,
+        ttl: float | None = None,
     ) -> None:
         self.name = name
         self.document_key = document_key(name)
         self._key = None if key is None else _checked_key_type(key)
         self._values = _checked_values(value, compression)
+        self._ttl_ms = checked_ttl_ms(ttl)
         self._any_values = value is None and compression is None
 
     def new(self, number: int) -> SpaceDocument:
         """Return the document of a new space."""
-        return SpaceDocument(number, (self._key or keys.Bytes()).description, self._values.description)
+        return SpaceDocument(
+            number, (self._key or keys.Bytes()).description, self._values.description, False, self._ttl_ms
+        )
 
     def opened(self, document: SpaceDocument) -> SpaceCodec[Any, Any]:
         """Return the codec of the space with this document. Raises InvalidRequest if it has other types."""
@@ -43,11 +52,24 @@ class WantedSpace:
             stored_values = values.from_description(document.value)
         self._check("keys", document.key, stored_key.description)
         self._check("values", document.value, stored_values.description)
-        return SpaceCodec(self.name, prefix_of_space(document.number), stored_key, stored_values)
+        if self._ttl_ms:
+            self._check("values", f"ttl {document.ttl_ms / MS:g}", f"ttl {self._ttl_ms / MS:g}")
+        prefix = prefix_of_space(document.number)
+        return SpaceCodec(self.name, prefix, stored_key, stored_values, document.ttl_ms)
 
     def _check(self, what: str, stored: str, wanted: str) -> None:
         if stored != wanted:
             raise InvalidRequest(f"the space {self.name!r:.60} has {what} of the type {stored}, not {wanted}")
+
+
+def checked_ttl_ms(ttl: Any) -> int:
+    """Return a lifetime in milliseconds, 0 for None. Raises InvalidRequest."""
+    if ttl is None:
+        return 0
+    if type(ttl) not in (int, float) or not 0 < ttl <= MOMENT_MS_MAX // MS:
+        raise InvalidRequest(f"ttl of a space is a number of seconds above 0 or None, not {ttl!r:.60}")
+    milliseconds: int = ceil(ttl * MS)
+    return milliseconds
 
 
 def _checked_values(value: Any, compression: Any) -> Values[Any]:

@@ -1,8 +1,10 @@
-"""The real clock."""
+"""The real clocks."""
 
 from __future__ import annotations
 
 import time
+
+from shardstore.limits import MILLISECOND_NS
 
 
 class SystemClock:
@@ -10,3 +12,11 @@ class SystemClock:
 
     now_ns = staticmethod(time.monotonic_ns)
     """Return the nanoseconds since an arbitrary start. Never goes backwards."""
+
+
+class SystemWallClock:
+    """The operating system's time of day."""
+
+    def now_ms(self) -> int:
+        """Return the milliseconds since the epoch."""
+        return time.time_ns() // MILLISECOND_NS

@@ -10,6 +10,7 @@ scan_page.py          makes one page of a scan over layers
   deleted_keys.py       skips deleted keys
   empty_ranges.py       keys that are known to have no value
 chunk.py              what a read of a layer returns
+expired.py            the values that readers get: deleted and expired keys have none
 wanted.py             keys that are looked up together
   padded_keys.py        keys of several lengths as the rows of an array
 counting.py           counts keys that have a value

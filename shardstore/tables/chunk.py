@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import repeat
 from typing import Protocol
 
-from shardstore.identifiers import TOMBSTONE, Stored, Tombstone
-from shardstore.wire.columns import positions_of
+from shardstore.identifiers import Stored
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,13 +16,6 @@ class Chunk:
     keys: Sequence[bytes]
     values: Sequence[Stored]
     exhausted: bool
-
-
-def without_tombstones(found: list[Stored | None]) -> list[bytes | None]:
-    """Return the same list with None for each deleted key."""
-    if Tombstone in set(map(type, found)):
-        deque(map(found.__setitem__, positions_of(found, TOMBSTONE), repeat(None)), maxlen=0)
-    return found  # type: ignore[return-value]  # the tombstones are gone
 
 
 class Lookup(Protocol):

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from shardstore.identifiers import Stored
+from shardstore.identifiers import Expiring, Stored
 from shardstore.tables.table_format import FixedItems, Integers
 
 Item = TypeVar("Item", bound=Stored)
@@ -20,12 +20,18 @@ MIDDLE_BIN_MAX = 2**16 - 1
 
 
 def stride_of_items(items: Sequence[Stored] | FixedItems) -> int:
-    """Return the length that all items have; 0 if lengths differ, or items are empty or tombstones (length 0)."""
+    """Return the length that all items have; 0 if lengths differ, or items are empty or tombstones (length 0).
+
+    0 also if one is an expiring value, which has no length.
+    """
     if isinstance(items, np.ndarray):
         return items.itemsize
-    if not items or len(items[0]) != len(items[-1]):  # this usually decides without a look at every item
+    try:
+        if not items or len(items[0]) != len(items[-1]):  # this usually decides without a look at every item
+            return 0
+        lengths = set(map(len, items))
+    except TypeError:
         return 0
-    lengths = set(map(len, items))
     return lengths.pop() if len(lengths) == 1 else 0
 
 
@@ -50,6 +56,17 @@ def bin_head_bytes(sizes: Integers) -> Integers:
 def bin_head_bytes_of(size: int) -> int:
     """Return the size of the msgpack head of one encoded item of this size."""
     return 2 + (size > SMALL_BIN_MAX + 2) + 2 * (size > MIDDLE_BIN_MAX + 3)
+
+
+def payload_bytes(items: Sequence[Stored] | FixedItems) -> Integers:
+    """Return the length of each item: of an expiring value that of the value, of a tombstone 0."""
+    if isinstance(items, np.ndarray):
+        return np.full(len(items), items.itemsize, np.int64)
+    try:
+        return np.fromiter(map(len, items), np.int64, len(items))
+    except TypeError:
+        bare = [item.value if type(item) is Expiring else item for item in items]
+        return np.fromiter(map(len, bare), np.int64, len(bare))
 
 
 def windows(data: memoryview, kind: np.dtype[Any]) -> npt.NDArray[Any]:

@@ -10,16 +10,23 @@ from typing import Any, Protocol
 import msgpack
 import numpy as np
 
-from shardstore.identifiers import TOMBSTONE, Buffer, Stored
+from shardstore.identifiers import TOMBSTONE, Buffer, Stored, new_expiring
 from shardstore.tables.blocks import Blocks
 from shardstore.tables.column_items import NIL_BYTES, bin_head_bytes, bin_head_bytes_of, windows
 from shardstore.tables.padded_keys import PaddedKeys
 from shardstore.tables.table_format import OFFSET_BYTES, FixedItems, Integers, Values
 from shardstore.wire.columns import positions_of
+from shardstore.wire.expiring_items import NUMBER_BYTES, item_of
 
 _PACKER = msgpack.Packer()
 NIL = b"\xc0"
 """An encoded tombstone."""
+BIN_32 = 0xC6
+"""The first byte of a plain value is at most this, and that of an expiring one is larger."""
+BYTES_BEFORE_VALUE = np.zeros(256, np.int64)
+"""What precedes the value in an encoded item that begins with this byte: its head, and a moment if it has one."""
+BYTES_BEFORE_VALUE[[NIL[0], 0xC4, 0xC5, BIN_32]] = 1, 2, 3, 5
+BYTES_BEFORE_VALUE[[0xC7, 0xC8, 0xC9, 0xD7, 0xD8]] = 3 + 8, 4 + 8, 6 + 8, 2 + 8, 2 + 8
 _ONE_OFFSET, _TWO_OFFSETS = struct.Struct("<I"), struct.Struct("<II")
 _OFFSET = np.dtype(f"<u{OFFSET_BYTES}")
 
@@ -138,6 +145,35 @@ class VariableColumnReader:
         return decode_variable(self.stretch(content, block, first, last), last - first)
 
 
+class ExpiringColumnReader(VariableColumnReader):
+    """A column of values of which some expire: the first byte of an item says what it is."""
+
+    def __init__(self, blocks: Blocks, begins: Integers, offsets_at: Integers) -> None:
+        super().__init__(blocks, begins, offsets_at)
+        self._byte_windows = windows(blocks.data, np.dtype("u1"))
+        self._moment_windows = windows(blocks.data, np.dtype(">u8"))
+
+    def pick(self, blocks: Integers, places: Integers) -> list[Stored]:
+        """Return the items at these places of these blocks."""
+        firsts, lasts = self._bounds(blocks, places)
+        kinds = self._byte_windows[firsts]
+        values_at = firsts + BYTES_BEFORE_VALUE[kinds]
+        payloads = map(slice, values_at.tolist(), lasts.tolist())
+        items: list[Any] = list(map(bytes, map(self._blocks.data.__getitem__, payloads)))
+        expire = np.flatnonzero(kinds > BIN_32)
+        moments = self._moment_windows[values_at[expire] - NUMBER_BYTES].tolist()
+        expiring = map(new_expiring, zip(moments, map(items.__getitem__, expire.tolist()), strict=True))
+        deque(map(items.__setitem__, expire.tolist(), list(expiring)), maxlen=0)
+        deque(map(items.__setitem__, np.flatnonzero(kinds == NIL[0]).tolist(), repeat(TOMBSTONE)), maxlen=0)
+        return items
+
+    def item(self, begin: int, block: int, place: int) -> Stored:
+        """Return one item."""
+        first, last = _TWO_OFFSETS.unpack_from(self._data, begin + self._offsets_of[block] + place * OFFSET_BYTES)
+        begin += self._begin_of[block]
+        return decode_variable(self._slices[begin + first : begin + last], 1)[0]
+
+
 def array_head(count: int) -> bytes:
     """Return the msgpack array header that precedes the items of a variable column in a message."""
     head: bytes = _PACKER.pack_array_header(count)
@@ -147,7 +183,7 @@ def array_head(count: int) -> bytes:
 def decode_variable(body: Buffer, count: int) -> list[Stored]:
     """Decode the items of a variable column that has no array header."""
     encoded = b"".join((array_head(count), body))
-    items: list[Any] = msgpack.unpackb(encoded)
+    items: list[Any] = msgpack.unpackb(encoded, ext_hook=item_of)
     if NIL in encoded:  # a tombstone, or the same byte inside an item
         deque(map(items.__setitem__, positions_of(items, None), repeat(TOMBSTONE)), maxlen=0)
     return items

@@ -2,7 +2,7 @@
 
 Where only one layer has entries and none of them is a tombstone, their number follows from positions. Elsewhere the
 keys of a stretch are read from all layers. A key counts in the newest layer that has it, if it has a value there.
-These are the different keys without those whose newest entry is a tombstone.
+These are the different keys without those whose newest entry is a tombstone, or has expired.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ class Counted(NamedTuple):
     left: KeyRange | None
 
 
-def count_step(oldest_to_newest: Sequence[Ordered], wanted: KeyRange) -> Counted:
-    """Count keys from the start of a range on."""
+def count_step(oldest_to_newest: Sequence[Ordered], wanted: KeyRange, now_ms: int) -> Counted:
+    """Count keys from the start of a range on, as of this moment."""
     layers = [layer for layer in oldest_to_newest if layer.extent(wanted) is not None]
     alone = lone_stretch(layers, wanted, False)
     if alone is not None:
@@ -43,17 +43,17 @@ def count_step(oldest_to_newest: Sequence[Ordered], wanted: KeyRange) -> Counted
         if living is not None:
             return Counted(living, behind(stretch, wanted, False))
     stretch = stretch_of(layers, wanted, False, COUNTED_A_STEP, ANY_BYTES)
-    keys = [found for layer in layers if (found := layer.keys_alone(stretch))]
+    keys = [found for layer in layers if (found := layer.keys_alone(stretch, now_ms))]
     return Counted(_living(keys), behind(stretch, wanted, False))
 
 
-def estimated(oldest_to_newest: Sequence[Ordered], wanted: KeyRange) -> Estimate:
-    """Estimate how many keys of a range have a value.
+def estimated(oldest_to_newest: Sequence[Ordered], wanted: KeyRange, now_ms: int) -> Estimate:
+    """Estimate how many keys of a range have a value at this moment.
 
     At most, no entry hides another one. At least, no entries hide each other that are of one layer, or in stretches
     without common keys, and each tombstone of a newer layer hides one.
     """
-    measures = [measure for layer in oldest_to_newest if (measure := layer.measure(wanted)).entries_max]
+    measures = [measure for layer in oldest_to_newest if (measure := layer.measure(wanted, now_ms)).entries_max]
     most = sum([each.entries_max - each.tombstones_min for each in measures])
     least = sum(map(_least, _apart(measures)))
     middle = (least + most) // 2

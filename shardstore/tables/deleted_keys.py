@@ -1,4 +1,4 @@
-"""Skips deleted keys up to the next key that has a value, however many there are.
+"""Skips deleted and expired keys up to the next key that has a value, however many there are.
 
 Nothing is merged or sorted for that. In each layer, from the newest to the oldest, the first key is found that has a
 value there and is in no newer layer. The nearest of these keys is the next one.
@@ -7,15 +7,14 @@ value there and is in no newer layer. The nearest of these keys is the next one.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import compress, filterfalse, repeat
-from operator import is_not
+from itertools import compress, filterfalse
 
 import numpy as np
 
-from shardstore.identifiers import TOMBSTONE
 from shardstore.key_range import KeyRange
 from shardstore.limits import SCAN_PAGE_BYTES
 from shardstore.tables.column_items import as_list
+from shardstore.tables.expired import are_living
 from shardstore.tables.stretches import Ordered, behind, stretch_of
 from shardstore.tables.table_format import Entries, Values
 
@@ -26,15 +25,19 @@ PASSED_GROWTH = 8
 PASSED_BYTES_MAX = 4 * SCAN_PAGE_BYTES
 
 
-def pass_deleted(layers: Sequence[Ordered], wanted: KeyRange, reverse: bool) -> tuple[KeyRange | None, bool]:
-    """Skip deleted keys. Returns the rest of the range from the nearest key with a value on, and True.
+def pass_deleted(
+    layers: Sequence[Ordered], wanted: KeyRange, reverse: bool, now_ms: int
+) -> tuple[KeyRange | None, bool]:
+    """Skip keys that are deleted, or have expired by this moment. Returns the rest of the range from the nearest key
+    with a value on, and True.
 
     Returns False if there may be more keys to skip, or if nothing is left (None).
     """
     entries_max, left = PASSED_ENTRIES_MIN, wanted
+    may_expire = any(layer.may_expire for layer in layers)
     while True:
         stretch = stretch_of(layers, left, reverse, entries_max, PASSED_BYTES_MAX)
-        nearest = _nearest_value([layer.columns(stretch) for layer in layers], reverse)
+        nearest = _nearest_value([layer.columns(stretch) for layer in layers], reverse, may_expire, now_ms)
         if nearest is not None:
             return (KeyRange(left.start, nearest + b"\0") if reverse else KeyRange(nearest, left.end)), True
         rest = behind(stretch, left, reverse)
@@ -43,14 +46,16 @@ def pass_deleted(layers: Sequence[Ordered], wanted: KeyRange, reverse: bool) -> 
         left, entries_max = rest, min(entries_max * PASSED_GROWTH, PASSED_ENTRIES_MAX)
 
 
-def _nearest_value(oldest_to_newest: Sequence[Sequence[Entries]], reverse: bool) -> bytes | None:
-    """The nearest key that has a value; None if all are deleted."""
+def _nearest_value(
+    oldest_to_newest: Sequence[Sequence[Entries]], reverse: bool, may_expire: bool, now_ms: int
+) -> bytes | None:
+    """The nearest key that has a value; None if none has."""
     newer: set[bytes] = set()
     nearest: list[bytes] = []
     for older in range(len(oldest_to_newest) - 1, -1, -1):
         pieces = [(_keys_of(column), column.values) for column in oldest_to_newest[older]]
         for keys, values in pieces:
-            with_value = _with_value(keys, values)
+            with_value = _with_value(keys, values, may_expire, now_ms)
             found = next(filterfalse(newer.__contains__, reversed(with_value) if reverse else with_value), None)
             if found is not None:
                 nearest.append(found)
@@ -65,8 +70,8 @@ def _keys_of(column: Entries) -> list[bytes]:
     return as_list(column.keys)
 
 
-def _with_value(keys: list[bytes], values: Values) -> list[bytes]:
+def _with_value(keys: list[bytes], values: Values, may_expire: bool, now_ms: int) -> list[bytes]:
     """The keys that have a value."""
     if isinstance(values, np.ndarray):
         return keys
-    return list(compress(keys, map(is_not, values, repeat(TOMBSTONE))))
+    return list(compress(keys, are_living(values, may_expire, now_ms)))

@@ -20,6 +20,8 @@ _NO_PAGE = LayerPage(Column(b"", False), lambda: Column(b"", False), list, 0, b"
 class EmptyLayer:
     """A layer that behaves like a table without entries."""
 
+    may_expire = False
+
     def apart(self, cache: SegmentCache) -> EmptyLayer:
         """Return this layer: it has no readers."""
         return self
@@ -64,11 +66,11 @@ class EmptyLayer:
         """Return 0."""
         return 0
 
-    def keys_alone(self, key_range: KeyRange) -> Sequence[KeysAlone]:
+    def keys_alone(self, key_range: KeyRange, now_ms: int) -> Sequence[KeysAlone]:
         """Return no keys."""
         return ()
 
-    def measure(self, key_range: KeyRange) -> Measure:
+    def measure(self, key_range: KeyRange, now_ms: int) -> Measure:
         """Return that there is nothing."""
         return NOTHING_THERE
 

@@ -28,6 +28,7 @@ class Main:
 
     def __init__(self, parts: Sequence[Table]) -> None:
         self.parts = parts
+        self.may_expire = any(part.may_expire for part in parts)
         self._firsts = [part.record.key_first for part in parts]
         self._lasts = [part.record.key_last for part in parts]
         row_bytes = min(max(map(len, self._firsts)), KEY_ROW_BYTES_MAX)
@@ -98,7 +99,7 @@ class Main:
         return [columns for part in self._overlapped(key_range, False) for columns in part.columns(key_range)]
 
     def page(self, key_range: KeyRange, reverse: bool, entries_max: int, bytes_max: int) -> LayerPage | None:
-        """Return entries of one part as they are stored; None if this part has tombstones."""
+        """Return entries of one part as they are stored; None if this part has tombstones or moments."""
         parts = self._overlapped(key_range, reverse)
         for part in parts:
             page = part.page(key_range, reverse, entries_max, bytes_max)
@@ -109,17 +110,17 @@ class Main:
         return EMPTY_LAYER.page(key_range, reverse, entries_max, bytes_max)
 
     def living(self, key_range: KeyRange) -> int | None:
-        """Return how many keys have a value in the range; None if a part of it has tombstones."""
+        """Return how many keys have a value in the range; None if values must be read for that."""
         counts = [part.living(key_range) for part in self._overlapped(key_range, False)]
         return None if None in counts else sum(filter(None, counts))
 
-    def keys_alone(self, key_range: KeyRange) -> Sequence[KeysAlone]:
+    def keys_alone(self, key_range: KeyRange, now_ms: int) -> Sequence[KeysAlone]:
         """Return all keys of the range, separately for each part."""
-        return [keys for part in self._overlapped(key_range, False) for keys in part.keys_alone(key_range)]
+        return [keys for part in self._overlapped(key_range, False) for keys in part.keys_alone(key_range, now_ms)]
 
-    def measure(self, key_range: KeyRange) -> Measure:
+    def measure(self, key_range: KeyRange, now_ms: int) -> Measure:
         """Return how much lies in the range, summed over the parts."""
-        return sum_of(part.measure(key_range) for part in self._overlapped(key_range, False))
+        return sum_of(part.measure(key_range, now_ms) for part in self._overlapped(key_range, False))
 
     def _overlapped(self, key_range: KeyRange, reverse: bool) -> Sequence[Table]:
         """Return the parts whose key intervals overlap the range, from the near end."""

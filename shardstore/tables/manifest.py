@@ -2,9 +2,9 @@
 
 Fields are those of Manifest and TableRecord. A table belongs to the segment if, and only if, the manifest names it.
 
-Version 4 did not have the format of each table and of the manifest. Older versions are not read: 1 had a single list of
-tables, oldest first, and no layers; 2 had no linked tables, no virtual parts and no results of requests in `dedup`; 3
-listed every sequence number in `dedup`.
+Version 5 did not have `expiring` and `moments` of tables, and version 4 not the format of each table and of the
+manifest. Older versions are not read: 1 had a single list of tables, oldest first, and no layers; 2 had no linked
+tables, no virtual parts and no results of requests in `dedup`; 3 listed every sequence number in `dedup`.
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ def read_manifest(filesystem: Filesystem, store: str, segment: int) -> Manifest:
     path = file_names.manifest(segment)
     version, body = read_document(filesystem, path, formats.MANIFEST)
     try:
-        manifest = from_plain(Manifest, body if version > 4 else _with_formats(body))
+        manifest = from_plain(Manifest, body if version == formats.MANIFEST.version else _completed(body, version))
     except (MalformedMessage, KeyError, TypeError) as error:
         raise Corruption(path, HEAD_BYTES, str(error)) from None
     if (manifest.store, manifest.segment) != (store, segment):
@@ -132,14 +132,15 @@ def read_manifest(filesystem: Filesystem, store: str, segment: int) -> Manifest:
     return manifest
 
 
-def _with_formats(body: dict[str, Any]) -> dict[str, Any]:
-    """Return the body of version 4 as one of version 5: all its tables have version 3."""
+def _completed(body: dict[str, Any], version: int) -> dict[str, Any]:
+    """Return the body of a former version as one of this version: no table has moments, and in 4 all have version 3."""
+    missing: dict[str, Any] = {"expiring": 0, "moments": []} | ({"format": 3} if version == 4 else {})
 
-    def with_format(tables: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        return [table | {"format": 3} for table in tables]
+    def complete(tables: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        return [table | missing for table in tables]
 
-    layers = {"deltas": with_format(body["deltas"]), "main": with_format(body["main"])}
-    return body | layers | {"bottoms": list(map(with_format, body["bottoms"])), "format": 4}
+    layers = {"deltas": complete(body["deltas"]), "main": complete(body["main"])}
+    return body | layers | {"bottoms": list(map(complete, body["bottoms"])), "format": version}
 
 
 def _is_within_bounds(table: TableRecord) -> bool:

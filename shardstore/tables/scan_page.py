@@ -11,17 +11,17 @@ from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import accumulate, compress, repeat
-from operator import add, is_not
+from itertools import accumulate, compress
+from operator import add
 from typing import TypeAlias
 
 import numpy as np
 
-from shardstore.identifiers import TOMBSTONE
 from shardstore.key_range import KeyRange
 from shardstore.limits import BLOCK_ENTRIES, SCAN_PAGE_BYTES, SCAN_PAGE_ENTRIES
 from shardstore.tables.column_items import as_array, as_list, stride_of_items
 from shardstore.tables.deleted_keys import pass_deleted
+from shardstore.tables.expired import are_living, bare
 from shardstore.tables.merge import joined, merge_entries
 from shardstore.tables.stretches import Ordered, before, behind, lone_stretch, stretch_of
 from shardstore.tables.table_format import Entries, Keys, Values
@@ -59,26 +59,29 @@ NOTHING = EncodedPage(Column(b"", False), Column(b"", False), 0, b"")
 
 
 def scan_page(
-    oldest_to_newest: Sequence[Ordered], wanted: KeyRange, reverse: bool, keys_only: bool, limit: int
+    oldest_to_newest: Sequence[Ordered], wanted: KeyRange, reverse: bool, keys_only: bool, limit: int, now_ms: int
 ) -> EncodedPage:
-    """Return the next page of the wanted part of a range, with at most `limit` entries (0: as many as fit)."""
-    return _scan(oldest_to_newest, wanted, reverse, keys_only, limit)[0]
+    """Return the next page of the wanted part of a range, with at most `limit` entries (0: as many as fit).
+
+    It has what has not expired by this moment.
+    """
+    return _scan(oldest_to_newest, wanted, reverse, keys_only, limit, now_ms)[0]
 
 
 def scan_page_and_list(
-    oldest_to_newest: Sequence[Ordered], wanted: KeyRange, reverse: bool, limit: int
+    oldest_to_newest: Sequence[Ordered], wanted: KeyRange, reverse: bool, limit: int, now_ms: int
 ) -> tuple[EncodedPage, ValueList]:
     """Return the next page of keys, and what makes the list of their values without a column of them."""
-    return _scan(oldest_to_newest, wanted, reverse, True, limit)
+    return _scan(oldest_to_newest, wanted, reverse, True, limit, now_ms)
 
 
 def _scan(
-    oldest_to_newest: Sequence[Ordered], wanted: KeyRange, reverse: bool, keys_only: bool, limit: int
+    oldest_to_newest: Sequence[Ordered], wanted: KeyRange, reverse: bool, keys_only: bool, limit: int, now_ms: int
 ) -> tuple[EncodedPage, ValueList]:
     entries_max = min(limit or SCAN_PAGE_ENTRIES, SCAN_PAGE_ENTRIES)
     layers = [layer for layer in oldest_to_newest if layer.extent(wanted) is not None]
     stored = _stored_page(layers, wanted, reverse, keys_only, entries_max)
-    return stored or _merged_page(layers, wanted, reverse, keys_only, entries_max)
+    return stored or _merged_page(layers, wanted, reverse, keys_only, entries_max, now_ms)
 
 
 def _stored_page(
@@ -102,18 +105,18 @@ def _stored_page(
 
 
 def _merged_page(
-    layers: Sequence[Ordered], wanted: KeyRange, reverse: bool, keys_only: bool, entries_max: int
+    layers: Sequence[Ordered], wanted: KeyRange, reverse: bool, keys_only: bool, entries_max: int, now_ms: int
 ) -> tuple[EncodedPage, ValueList]:
     """The entries of a stretch that have values; none if there are more deleted keys than one page skips."""
     passed = None
-    living, rest = _living_of_stretch(layers, wanted, reverse, entries_max)
+    living, rest = _living_of_stretch(layers, wanted, reverse, entries_max, now_ms)
     if not len(living.keys) and rest:
-        left, has_value = pass_deleted(layers, rest, reverse)
+        left, has_value = pass_deleted(layers, rest, reverse, now_ms)
         passed = before(left, wanted, reverse)
         if left is None or not has_value:
             return replace(NOTHING, resume=_resume_at(left, reverse), passed=passed), list
         wanted = left
-        living, rest = _living_of_stretch(layers, wanted, reverse, entries_max)
+        living, rest = _living_of_stretch(layers, wanted, reverse, entries_max, now_ms)
     resume = _resume_at(rest, reverse)
     near = _near(living, reverse, entries_max)
     page = _page(near, resume, keys_only)
@@ -127,13 +130,14 @@ def _merged_page(
 
 
 def _living_of_stretch(
-    layers: Sequence[Ordered], wanted: KeyRange, reverse: bool, entries_max: int
+    layers: Sequence[Ordered], wanted: KeyRange, reverse: bool, entries_max: int, now_ms: int
 ) -> tuple[Entries, KeyRange | None]:
     """The entries with values at the near end of the range, and the rest of the range."""
     stretch_entries = min(max(entries_max, STRETCH_ENTRIES_MIN), STRETCH_ENTRIES_MAX)
     stretch = stretch_of(layers, wanted, reverse, stretch_entries, SCAN_PAGE_BYTES)
     merged = _merged([columns for layer in layers if (columns := layer.columns(stretch))])
-    return _living(merged), behind(stretch, wanted, reverse)
+    may_expire = any(layer.may_expire for layer in layers)
+    return _living(merged, may_expire, now_ms), behind(stretch, wanted, reverse)
 
 
 def _merged(layers: Sequence[Sequence[Entries]]) -> Entries:
@@ -155,16 +159,21 @@ def _dense(entries: Entries) -> Entries:
     )
 
 
-def _living(entries: Entries) -> Entries:
-    """The entries that are not deleted."""
+def _living(entries: Entries, may_expire: bool, now_ms: int) -> Entries:
+    """The entries that are neither deleted nor expired."""
     keys, values = entries
     if isinstance(values, np.ndarray):
         return entries
-    living = list(map(is_not, values, repeat(TOMBSTONE)))
+    living = are_living(values, may_expire, now_ms)
+    if may_expire:
+        return _dense(Entries(_chosen(keys, living), bare(list(compress(values, living)))))
     if all(living):
         return entries
-    living_keys = keys[living] if isinstance(keys, np.ndarray) else list(compress(keys, living))
-    return Entries(living_keys, list(compress(values, living)))
+    return Entries(_chosen(keys, living), list(compress(values, living)))
+
+
+def _chosen(keys: Keys, which: list[bool]) -> Keys:
+    return keys[which] if isinstance(keys, np.ndarray) else list(compress(keys, which))
 
 
 def _near(entries: Entries, reverse: bool, wanted: int) -> Entries:

@@ -14,7 +14,12 @@ from shardstore.tables.block_cache import BlockCache
 from shardstore.tables.block_index import BlockIndex
 from shardstore.tables.blocks import Blocks, ExpandedBlocks, MappedBlocks, StoredBlocks
 from shardstore.tables.bloom import BloomFilter
-from shardstore.tables.column_reader import ColumnReader, FixedColumnReader, VariableColumnReader
+from shardstore.tables.column_reader import (
+    ColumnReader,
+    ExpiringColumnReader,
+    FixedColumnReader,
+    VariableColumnReader,
+)
 from shardstore.tables.hash_index import HashIndex
 from shardstore.tables.prefixed_reader import PrefixedFixedReader, PrefixedVariableReader
 from shardstore.tables.table_file import TableFile
@@ -90,4 +95,5 @@ class SectionReaders:
         if properties.value_stride:
             return FixedColumnReader(self.blocks, properties.value_stride, index.values_at)
         key_offsets_bytes = 0 if properties.key_stride else (index.entries + 1) * OFFSET_BYTES
-        return VariableColumnReader(self.blocks, index.values_at, index.offsets_at + key_offsets_bytes)
+        reader = ExpiringColumnReader if self._file.may_expire else VariableColumnReader
+        return reader(self.blocks, index.values_at, index.offsets_at + key_offsets_bytes)

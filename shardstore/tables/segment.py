@@ -32,7 +32,7 @@ class Segment:
     manifest        the version that is served
     tables          number of its tables
     record_bytes    space that these tables take in the manifest
-    entries         entries of the tables; tombstones and entries that a newer table hides are included
+    entries         entries of the tables; tombstones, expired entries and entries that a newer table hides are included
     bytes           size of the tables' files, counting of a virtual part only its share
     delta_bytes     of `bytes`, those of deltas; `main_bytes` and `bottoms_bytes` (oldest first) likewise
     linked_bytes    of `bytes`, those in files that were written under another name
@@ -137,6 +137,10 @@ class Segment:
         """Keys that cut the bytes of the tables and of `sampled` into `pieces` equal shares. Raises Corruption."""
         return cut_keys(self.manifest.tables, self._blocks_of, sampled, pieces)
 
+    def expired_by(self, now_ms: int) -> int:
+        """Estimate how many entries of the tables have expired."""
+        return sum([record.expired_by(now_ms) for record in self.manifest.tables]) if self.expiring else 0
+
     def statistics(self) -> FileLayerStats:
         """Return statistics of the segment by name; sizes are in bytes."""
         manifest = self.manifest
@@ -152,6 +156,7 @@ class Segment:
             "linked_bytes": self.linked_bytes,
             "outside_bytes": self.outside_bytes,
             "tombstones": self.tombstones,
+            "expiring": self.expiring,
             "keys_asked": self.keys_asked,
             "layers_asked": self.layers_asked,
             "lookups": self._tables.lookups.statistics(),
@@ -163,6 +168,7 @@ class Segment:
         self.record_bytes = sum(record.record_bytes for record in manifest.tables)
         self.entries = sum(record.entries for record in manifest.tables)
         self.tombstones = sum(record.tombstones for record in manifest.tables)
+        self.expiring = sum(record.expiring for record in manifest.tables)
         self.delta_bytes = share_bytes_of(manifest.deltas)
         self.main_bytes = share_bytes_of(manifest.main)
         self.bottoms_bytes = tuple(map(share_bytes_of, manifest.bottoms))

@@ -54,7 +54,8 @@ class KeysAlone(NamedTuple):
 
 
 class Measure(NamedTuple):
-    """About how much of a layer lies in a range: least and most entries, and tombstones among them; bytes.
+    """About how much of a layer lies in a range: least and most entries that have not expired, and tombstones
+    among them; bytes.
 
     Outside of `extent` there is no entry.
     """
@@ -69,6 +70,10 @@ class Measure(NamedTuple):
 
 class Ordered(Protocol):
     """Anything that holds entries in key order, or can sort them."""
+
+    @property
+    def may_expire(self) -> bool:
+        """Whether some of its values may expire."""
 
     def sort(self, keys_max: int) -> int:
         """Sort up to `keys_max` more keys; returns how many were sorted. Fewer than `keys_max`: all are sorted now."""
@@ -88,10 +93,10 @@ class Ordered(Protocol):
     def living(self, key_range: KeyRange) -> int | None:
         """Return how many keys have a value in the range; None if entries must be read for that."""
 
-    def keys_alone(self, key_range: KeyRange) -> Sequence[KeysAlone]:
-        """Return all keys of the range, as `columns` does, without their values."""
+    def keys_alone(self, key_range: KeyRange, now_ms: int) -> Sequence[KeysAlone]:
+        """Return all keys of the range, as `columns` does, and whether they have a value at this moment."""
 
-    def measure(self, key_range: KeyRange) -> Measure:
+    def measure(self, key_range: KeyRange, now_ms: int) -> Measure:
         """Return about how much lies in the range, without looking at many entries."""
 
 

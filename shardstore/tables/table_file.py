@@ -28,7 +28,8 @@ from shardstore.wire.wire_format import MalformedMessage
 class TableFile:
     """A mapped table file. It stays readable after it is deleted. Raises Corruption if it is not the recorded file.
 
-    `verified`: for each block, whether its checksum was found right here; none before the index was read.
+    `may_expire`: whether some of its values may expire. `verified`: for each block, whether its checksum was found
+    right here; none before the index was read.
     """
 
     def __init__(self, filesystem: Filesystem, identity: Identity, record: TableRecord) -> None:
@@ -40,6 +41,7 @@ class TableFile:
             raise Corruption(identity.path, len(self.data), f"ends here; the manifest says at {record.file_bytes}")
         self.path = identity.path
         self.seed = check_header(self.data, identity)
+        self.may_expire = record.expiring > 0
         self.sections = decode_footer(self.data, identity, self.seed, record.checksum)
         self.properties = self._read_properties()
         self.verified: Mask = np.zeros(0, dtype=np.bool_)

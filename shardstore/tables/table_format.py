@@ -21,8 +21,9 @@ All integers are little-endian. Header:
         32
 
 Block. A column is fixed (items of one length, back to back) or variable (the msgpack bin of each item, back to back,
-nil for a tombstone, no array header); all blocks of a file agree in this. So the joined columns of consecutive blocks
-make a column of a message (after an array header if variable), and an item can be cut out by its offset:
+nil for a tombstone, an ext for an expiring value (wire/expiring_items.py), no array header); all blocks of a file agree
+in this. So the joined columns of consecutive blocks make a column of a message (after an array header if variable), and
+an item can be cut out by its offset:
 
     keys | values | key offsets, if variable: u32 x (count + 1) | value offsets, if variable: u32 x (count + 1)
 
@@ -44,6 +45,7 @@ The number of an entry is block x BLOCK_ENTRIES + place in the block.
 from __future__ import annotations
 
 import struct
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
@@ -66,7 +68,9 @@ _FOOTER_END = struct.Struct("<Q8s")
 FOOTER_BYTES = _FOOTER.size + _FOOTER_END.size
 BLOCKS_MAX = 2**32 // BLOCK_ENTRIES
 OFFSET_BYTES = 4
-RECORD_BYTES_MAX = 240
+MOMENTS = 5
+"""How many quantiles of the moments of its values the record of a table has."""
+RECORD_BYTES_MAX = 320
 """Maximum size of a TableRecord in a manifest, without its four keys."""
 
 FixedItems: TypeAlias = npt.NDArray[np.void]
@@ -117,10 +121,11 @@ class TableHeader(NamedTuple):
 
 
 class Layout(NamedTuple):
-    """The length of every key and of every value; 0 if the column is variable."""
+    """The length of every key and of every value; 0 if the column is variable. `may_expire`: some values may expire."""
 
     key_stride: int
     value_stride: int
+    may_expire: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +136,9 @@ class TableRecord:
     part only the keys from `start` to `end` (excluded; empty means no bound) count: `entries`, `tombstones`,
     `key_first` and `key_last` describe those, and `file_entries` counts the entries of the whole file. `file_bytes` and
     `checksum` always describe the file; `format` is the version of its format. Fields that do not apply are 0 or empty.
+
+    `expiring`: how many values expire. `moments`: when, as MOMENTS quantiles of their moments, from the first to the
+    last.
     """
 
     number: int
@@ -146,6 +154,8 @@ class TableRecord:
     end: bytes = b""
     file_entries: int = 0
     format: int = formats.TABLE.version
+    expiring: int = 0
+    moments: tuple[int, ...] = ()
 
     @property
     def record_bytes(self) -> int:
@@ -183,10 +193,24 @@ class TableRecord:
         """The bytes of the file outside of `share_bytes`."""
         return self.file_bytes - self.share_bytes
 
+    def expired_by(self, now_ms: int) -> int:
+        """Estimate how many of its values have expired."""
+        least, most = self.expired_within(now_ms)
+        return (least + most) // 2
+
+    def expired_within(self, now_ms: int) -> tuple[int, int]:
+        """Return how many of its values have expired at least, and at most."""
+        passed = bisect_right(self.moments, now_ms)
+        if passed in (0, len(self.moments)):
+            return (self.expiring, self.expiring) if passed else (0, 0)
+        steps = MOMENTS - 1
+        return self.expiring * (passed - 1) // steps, -(-self.expiring * passed // steps)
+
 
 @dataclass(frozen=True, slots=True)
 class Properties:
-    """The properties of a file. Strides are those of Layout; minimum and maximum lengths ignore tombstones.
+    """The properties of a file. Strides are those of Layout; minimum and maximum lengths ignore tombstones, and
+    moments.
 
     `compression` applies to the blocks that are shorter in the file than expanded.
     """
@@ -248,6 +272,13 @@ def check_header(data: Buffer, identity: Identity) -> int:
     if found != expected:
         raise Corruption(identity.path, 0, _what_differs(found, expected))
     return checksum(found)
+
+
+def quantiles_of(moments: Sequence[int]) -> tuple[int, ...]:
+    """Return MOMENTS quantiles of some moments, from the first to the last; none of no moments."""
+    ordered = sorted(moments)
+    last = len(ordered) - 1
+    return tuple([ordered[last * step // (MOMENTS - 1)] for step in range(MOMENTS)]) if ordered else ()
 
 
 def decode_footer(data: Buffer, identity: Identity, file_seed: int, footer_checksum: int) -> Sections:

@@ -9,13 +9,12 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from functools import partial
-from itertools import chain, repeat
-from operator import is_not
+from itertools import chain
 from typing import NamedTuple, Self
 
 import numpy as np
 
-from shardstore.identifiers import TOMBSTONE, Buffer, Stored
+from shardstore.identifiers import Buffer, Stored
 from shardstore.key_range import EVERYTHING, KeyRange
 from shardstore.limits import BLOCK_ENTRIES
 from shardstore.seams.filesystem import Filesystem
@@ -25,6 +24,7 @@ from shardstore.tables.chunk import Chunk
 from shardstore.tables.column_items import as_list
 from shardstore.tables.column_reader import ColumnReader, VariableColumnReader, array_head
 from shardstore.tables.digests import Digests, digest_of
+from shardstore.tables.expired import are_living
 from shardstore.tables.lookup_counts import LookupCounts
 from shardstore.tables.not_ready import NOT_READY, NotReady
 from shardstore.tables.padded_keys import PaddedKeys
@@ -77,6 +77,7 @@ class Table:
         self.lookups = lookups or LookupCounts()
         self.properties = file.properties
         self.record = record
+        self.may_expire = record.expiring > 0
         self._extent = KeyRange(record.key_first, record.key_last + b"\0")
 
     @classmethod
@@ -174,8 +175,8 @@ class Table:
         return [entries] if len(entries.keys) else []
 
     def page(self, key_range: KeyRange, reverse: bool, entries_max: int, bytes_max: int) -> LayerPage | None:
-        """Return entries without decoding them; None if the table has tombstones, as these are never sent."""
-        if self.record.tombstones:
+        """Return entries without decoding them; None if the table has what is never sent: tombstones, moments."""
+        if self.record.tombstones or self.may_expire:
             return None
         bounds = self._positions(key_range)
         first, last = self._cut(*bounds, reverse, entries_max, bytes_max)
@@ -203,29 +204,34 @@ class Table:
         return behind - first
 
     def living(self, key_range: KeyRange) -> int | None:
-        """Return how many keys have a value in the range; None if the table has tombstones."""
-        return None if self.record.tombstones else self.count(key_range)
+        """Return how many keys have a value in the range; None if the table has tombstones, or values expire."""
+        return None if self.record.tombstones or self.may_expire else self.count(key_range)
 
-    def keys_alone(self, key_range: KeyRange) -> Sequence[KeysAlone]:
-        """Return all keys of the range. Values are read only if the table has tombstones."""
+    def keys_alone(self, key_range: KeyRange, now_ms: int) -> Sequence[KeysAlone]:
+        """Return all keys of the range. Values are read only if the table has tombstones, or values expire."""
         first, behind = self._positions(key_range)
         if first == behind:
             return ()
-        if self.record.tombstones:
+        if self.record.tombstones or self.may_expire:
             keys, values = self._entries(first, behind)
-            return [KeysAlone(keys, np.fromiter(map(is_not, values, repeat(TOMBSTONE)), np.bool_, len(values)))]
+            living = are_living(as_list(values), self.may_expire, now_ms)
+            return [KeysAlone(keys, np.fromiter(living, np.bool_, len(living)))]
         readers, stretches = self._loaded(), list(self._stretches(first, behind))
         return [KeysAlone(_items(readers.keys, stretches), None)]  # type: ignore[arg-type]  # no key is a tombstone
 
-    def measure(self, key_range: KeyRange) -> Measure:
-        """Return how many entries lie in the range, how many of them may be tombstones, and their share of the file."""
+    def measure(self, key_range: KeyRange, now_ms: int) -> Measure:
+        """Return how many entries lie in the range, how many of them may have no value, and their share of the file."""
         record, extent = self.record, self.extent(key_range)
         entries = self.count(key_range) if extent else 0
         if not entries or not extent:
             return NOTHING_THERE
         least = max(0, record.tombstones - (record.entries - entries))
         most = min(record.tombstones, entries)
-        return Measure(entries, entries, least, most, record.share_bytes * entries // record.entries, extent)
+        expired_least, expired_most = record.expired_within(now_ms)
+        living_most = entries - max(0, expired_least - (record.entries - entries))
+        living_least = entries - min(expired_most, entries)
+        share_bytes = record.share_bytes * entries // record.entries
+        return Measure(living_least, living_most, least, most, share_bytes, extent)
 
     def blocks(self) -> list[Block]:
         """Return the blocks of the table; the size of their entries includes the prefix of every key.

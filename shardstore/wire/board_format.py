@@ -4,13 +4,17 @@ Only the worker writes it; clients map it read-only. All words have 64 bits and 
 is loaded and stored at once.
 
     header    magic | version | tag of the store | worker | incarnation | number of slots | number of filters | moves
+              clock | zero x 7
     slots     8 words for each range:
               sequence | segment | epoch | state | version of the manifest | active filter | sealed filter | zero
     filters   FILTER_BYTES each
 
 The sequence of a slot is odd while the worker changes the slot (a seqlock, as in the Linux kernel), and larger after
 each change. So a client may remember what a slot said for as long as its sequence is the same. `moves` counts how often
-a slot was given to a segment or taken from one.
+a slot was given to a segment or taken from one. `clock` is the latest moment, in milliseconds since the epoch, by which
+the worker has judged what expires (workers/serving/hybrid_clock.py); it never goes back. A reader shows a value that
+expires only before its moment by the clock of the board and by its own, takes its key for absent if the clock of the
+board has reached it, and else asks the worker, whose clock is shown before it replies.
 
 A filter has the bit of each key in memory, and keys may share one: bit p % 8 of byte p // 8, where p is word 0 of the
 key's digest (digests.py) modulo FILTER_BITS. A slot has two: that of the writes since the latest seal, and that of the
@@ -38,10 +42,11 @@ from typing import Final
 from shardstore.limits import BOARD_FILTERS, BOARD_SLOTS, KIB
 
 MAGIC: Final = int.from_bytes(b"shardBRD", "little")
-VERSION: Final = 1
+VERSION: Final = 2
 
-HEADER_WORDS: Final = 8
+HEADER_WORDS: Final = 16
 MOVES_AT: Final = 7
+CLOCK_AT: Final = 8
 
 SLOT_WORDS: Final = 8
 SEQUENCE: Final = 0

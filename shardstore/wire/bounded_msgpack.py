@@ -6,8 +6,9 @@ maps must be of types whose hashes nobody can choose: a map of thousands of floa
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from operator import itemgetter
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgpack
 
@@ -16,6 +17,7 @@ from shardstore.limits import CONTAINERS_MAX
 
 FLAWS = (ValueError, TypeError, msgpack.UnpackException)
 """The exceptions that decoding raises if bytes are not msgpack or exceed a bound."""
+ExtHook: TypeAlias = Callable[[int, bytes], Any]
 _KEY_KINDS = frozenset((int, str, bytes))
 _first = itemgetter(0)
 
@@ -62,14 +64,20 @@ def unpack(frame: Buffer, bytes_max: int) -> Any:
     )
 
 
-def unpack_array(frame: Buffer, count: int, bin_bytes_max: int) -> Any:
-    """Decode a frame that must be an array of at most `count` items, none of them an array. Raises one of FLAWS."""
+def unpack_array(
+    frame: Buffer, count: int, bin_bytes_max: int, ext_bytes_max: int = 0, ext_hook: ExtHook = msgpack.ExtType
+) -> Any:
+    """Decode a frame that must be an array of at most `count` items, none of them an array. Raises one of FLAWS.
+
+    `ext_hook` makes an item of the code and the data of an ext of at most `ext_bytes_max` bytes.
+    """
     return msgpack.unpackb(
         frame,
         max_array_len=min(count, len(frame)),
         max_bin_len=bin_bytes_max,
         max_str_len=0,
         max_map_len=0,
-        max_ext_len=0,
+        max_ext_len=ext_bytes_max,
+        ext_hook=ext_hook,
         list_hook=_Containers(1).array,
     )

@@ -3,7 +3,8 @@
 A column of `count` items has one of two layouts. A flag outside the frame (in the header or record) says which:
 
     fixed      every item has the same length:  item 0 | item 1 | ...      stride = len(frame) / count
-    variable   a msgpack array of bin; nil means "no value" where the message type allows it
+    variable   a msgpack array of bin; nil means "no value" where the message type allows it, and a value that is
+               to expire is an ext (expiring_items.py)
 
 So a column of one item is the item itself: a single operation is a batch of one, and the router finds the key of a
 single-key request without decoding anything. Nothing here runs bytecode per item.
@@ -19,14 +20,18 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import msgpack
 
-from shardstore.identifiers import Buffer
+from shardstore.identifiers import Buffer, Expiring, Lasting
 from shardstore.key_range import KeyRange
 from shardstore.lazy_numpy import np
 from shardstore.wire.bounded_msgpack import FLAWS, unpack_array
+from shardstore.wire.expiring_items import NUMBER_BYTES, encode_items, item_of, items_alike
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
+ITEM_HEAD_BYTES = 5 + 1 + NUMBER_BYTES
+"""What an item with an end takes at most besides its value."""
+_WITH_END = {Expiring, Lasting}
 Prefixes: TypeAlias = "npt.NDArray[np.uint64]"
 PREFIX_BYTES = 8
 FEW_ITEMS = 16
@@ -44,14 +49,14 @@ class Column(NamedTuple):
     fixed: bool
 
 
-def encode(items: Sequence[bytes | None]) -> Column:
+def encode(items: Sequence[bytes | Expiring | Lasting | None]) -> Column:
     """Encode items (bytes, or None for "no value") in the denser layout that fits them."""
-    if len(items) == 1 and items[0] is not None:
+    if len(items) == 1 and type(items[0]) is bytes:
         return Column(items[0], True)
     try:
         lengths = set(map(len, items))  # type: ignore[arg-type]
-    except TypeError:  # a None has no length
-        return Column(encode_variable(items), False)
+    except TypeError:  # a None has no length, nor has a value that is to expire
+        return Column(encode_items(items), False)
     return Column(b"".join(items), True) if len(lengths) == 1 else Column(encode_variable(items), False)  # type: ignore[arg-type]
 
 
@@ -61,7 +66,14 @@ def encode_variable(items: Sequence[bytes | None]) -> bytes:
     return packed
 
 
-def decode(frame: Buffer, fixed: bool, count: int, shortest: int, longest: int, nullable: bool = False) -> list[Any]:
+def decode(
+    frame: Buffer,
+    fixed: bool,
+    count: int,
+    shortest: int,
+    longest: int,
+    nullable: bool = False,
+) -> list[Any]:
     """Decode the `count` items of a column, each of `shortest` to `longest` bytes, or None if `nullable`.
 
     Raises InvalidColumn before it allocates memory for more items than the frame can hold.
@@ -75,7 +87,22 @@ def decode(frame: Buffer, fixed: bool, count: int, shortest: int, longest: int, 
         if not shortest <= stride <= longest:
             raise InvalidColumn(f"items of {stride} bytes, allowed are {shortest} to {longest}")
         return split_items(frame, stride, count)
-    return _unpack(frame, count, shortest, longest, nullable)
+    return _unpack(frame, count, shortest, longest, nullable, ends=False)[0]
+
+
+def decode_ending(frame: Buffer, count: int, longest: int, nullable: bool) -> tuple[list[Any], set[type]]:
+    """Decode a variable column of values, some of which may have an end: Expiring or Lasting.
+
+    Returns also the types of the items. Raises InvalidColumn, as `decode`.
+    """
+    if count > FEW_ITEMS and len(frame) <= count * (longest + ITEM_HEAD_BYTES):
+        try:
+            alike = items_alike(frame, count)
+        except FLAWS as error:
+            raise InvalidColumn(str(error)) from None
+        if alike is not None:
+            return alike, {type(alike[0])}
+    return _unpack(frame, count, 0, longest, nullable, ends=True)
 
 
 def stride_of(frame_bytes: int, count: int) -> int:
@@ -124,20 +151,22 @@ def all_within(keys: Sequence[bytes], key_range: KeyRange) -> bool:
     return min(keys) >= key_range.start and (not key_range.end or max(keys) < key_range.end)
 
 
-def _unpack(frame: Buffer, count: int, shortest: int, longest: int, nullable: bool) -> list[Any]:
+def _unpack(
+    frame: Buffer, count: int, shortest: int, longest: int, nullable: bool, ends: bool
+) -> tuple[list[Any], set[type]]:
     try:
-        items = unpack_array(frame, count, longest)
+        items = unpack_array(frame, count, longest, *((longest + NUMBER_BYTES, item_of) if ends else ()))
     except FLAWS as error:
         raise InvalidColumn(f"no msgpack array of {count} byte strings: {error}") from None
     if type(items) is not list or len(items) != count:
         raise InvalidColumn(f"no array of {count} items")
     kinds = set(map(type, items))
-    if not kinds <= ({bytes, type(None)} if nullable else {bytes}):
+    if not kinds <= ({bytes, type(None)} if nullable else {bytes}) | (_WITH_END if ends else set()):
         raise InvalidColumn("items that are not byte strings")
     present = compress(items, map(is_not, items, repeat(None))) if nullable else items
     if shortest and bytes in kinds and min(map(len, present)) < shortest:
         raise InvalidColumn(f"an item is shorter than {shortest} bytes")
-    return items
+    return items, kinds
 
 
 def count_of_variable(frame: Buffer) -> int:

@@ -82,6 +82,7 @@ class Order:
     windows     the dedup window of each parent, once all are fenced
     drained     whether all parents are drained
     full_disk   what fails at the parents' owners because their disk is full; empty if nothing does
+    clock_ms    the latest moment by which the parents' owners have judged what expires; 0: nothing does
     """
 
     change: Change
@@ -89,6 +90,7 @@ class Order:
     windows: dict[int, Any]
     drained: bool
     full_disk: str = ""
+    clock_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +105,8 @@ class OrderMessage:
 class Progress:
     """Worker to router: the segments of this worker that have reached each stage of a change.
 
-    `fenced` maps a parent to its dedup window, or to None if no other worker needs the window.
+    `fenced` maps a parent to its dedup window, or to None if no other worker needs the window. `clock_ms`: as in Order,
+    with the windows.
     """
 
     change: int
@@ -111,6 +114,7 @@ class Progress:
     adopted: list[int] = field(default_factory=list)
     drained: list[int] = field(default_factory=list)
     materialised: list[int] = field(default_factory=list)
+    clock_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)

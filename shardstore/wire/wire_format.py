@@ -22,9 +22,12 @@ A message is the header frame and a fixed number of body frames:
     op               request                 reply OK                           server
     GET              keys                    values                             worker
     PUT              keys, values            -                                  worker
+    PUT_UNTIL        keys, values            -                                  worker
     DELETE           keys                    -                                  worker
     COMPARE_AND_SET  key, change             - (entries: 1 done, 0 not)         worker
     INCREMENT        key, amount             value                              worker
+    EXPIRE           key, end                - (entries: 1 done, 0 not)         worker
+    TTL              key                     milliseconds (lifetimes.py)        worker
     BATCH            keys, values, required  - (entries: 1 done, 0 not)         worker
                      keys, expected values
     TAKE             document                key, value (entries: 1, or 0)      worker
@@ -57,6 +60,10 @@ END_SCAN; it is described in workers/serving/scan_path.py.
 A BATCH is applied whole or not at all. Its column of values may have nil, which deletes the key. The required keys and
 their expected values, nil for no value, are variable columns, whatever the flags say; they may be empty. `entries`
 counts the keys that are changed, without the required ones; it may be 0.
+
+The values of PUT_UNTIL are a variable column, whatever the flags say, and some of them have an end (expiring_items.py).
+So may values of BATCH, and the new value of COMPARE_AND_SET. The end of EXPIRE is a variable column of one: nil for
+none, or the end of an empty value.
 
 A TAKE removes the first or the last entry within bounds, and the reply has its key and its value; both are empty if
 there is none in the range.
@@ -122,6 +129,9 @@ class Op(IntEnum):
     TAKE = 24
     DELETE_RANGE = 25
     COUNT = 26
+    PUT_UNTIL = 27
+    EXPIRE = 28
+    TTL = 29
 
 
 class Status(IntEnum):
@@ -197,6 +207,9 @@ REQUEST_FRAMES: dict[int, int] = {
     Op.TAKE: 2,
     Op.DELETE_RANGE: 3,
     Op.COUNT: 2,
+    Op.PUT_UNTIL: 3,
+    Op.EXPIRE: 3,
+    Op.TTL: 2,
 }
 REPLY_FRAMES: dict[int, int] = {
     Op.GET: 2,
@@ -224,17 +237,20 @@ REPLY_FRAMES: dict[int, int] = {
     Op.TAKE: 3,
     Op.DELETE_RANGE: 1,
     Op.COUNT: 2,
+    Op.PUT_UNTIL: 1,
+    Op.EXPIRE: 1,
+    Op.TTL: 2,
 }
 SHORT_REQUEST_BYTES_MAX = 64 * KIB
 """Maximum size, all frames together, of requests that are not in `_LONG_REQUESTS`."""
 _LONG_REQUESTS: dict[int, int] = dict.fromkeys(
-    (Op.GET, Op.PUT, Op.DELETE, Op.COMPARE_AND_SET, Op.BATCH), REQUEST_BYTES_MAX + KIB
+    (Op.GET, Op.PUT, Op.PUT_UNTIL, Op.DELETE, Op.COMPARE_AND_SET, Op.BATCH), REQUEST_BYTES_MAX + KIB
 )
 FRAMES_OF_REFUSAL = 2
-CONDITIONAL: frozenset[int] = frozenset((Op.COMPARE_AND_SET, Op.INCREMENT))
+CONDITIONAL: frozenset[int] = frozenset((Op.COMPARE_AND_SET, Op.INCREMENT, Op.EXPIRE))
 """Operations on one key that depend on its value."""
-WRITES: frozenset[int] = CONDITIONAL | {Op.PUT, Op.DELETE, Op.BATCH, Op.TAKE, Op.DELETE_RANGE}
-OF_KEYS: frozenset[int] = CONDITIONAL | {Op.PUT, Op.DELETE, Op.GET, Op.OUTCOME}
+WRITES: frozenset[int] = CONDITIONAL | {Op.PUT, Op.PUT_UNTIL, Op.DELETE, Op.BATCH, Op.TAKE, Op.DELETE_RANGE}
+OF_KEYS: frozenset[int] = CONDITIONAL | {Op.PUT, Op.PUT_UNTIL, Op.DELETE, Op.GET, Op.OUTCOME, Op.TTL}
 """Operations whose first frame after the header holds keys."""
 ROUTED: frozenset[int] = OF_KEYS | WRITES | {Op.SCAN, Op.END_SCAN, Op.COUNT, Op.FLUSH, Op.COMPACT, Op.STATS}
 """Operations that belong to one segment."""

@@ -43,6 +43,7 @@ from tests.simulation.sim_boards import SimBoards
 from tests.simulation.sim_disk import Directory, Inode, SimDisk
 from tests.simulation.sim_entropy import SimEntropy
 from tests.simulation.sim_filesystem import SimFilesystem
+from tests.unit.set_wall import SetWall
 
 Files: TypeAlias = Mapping[str, bytes]
 """The content of files, by path."""
@@ -162,7 +163,7 @@ class MemoryStore:
             "", self._store.store, worker, ROUTER, name, Durability.GROUP_SYNC, MEMORY, segments=SEGMENTS
         )
         try:
-            core = WorkerCore(self._filesystem, self._entropy(name), options, name, lambda: 0, SimBoards())
+            core = WorkerCore(self._filesystem, self._entropy(name), options, name, lambda: 0, SimBoards(), SetWall())
             self._begin(name, core)
         except (Corruption, StorageFailure) as failure:
             self._events = deque((to, event) for to, event in self._events if to != name)

@@ -1,4 +1,4 @@
-"""Version 1 of the board of a worker, word by word, and of the file that names it."""
+"""Version 2 of the board of a worker, word by word, and of the file that names it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from shardstore.identifiers import DirectoryIdentity
 from shardstore.limits import BOARD_SLOTS
 from shardstore.seams.boards import BoardMemory
 from shardstore.system.board_files import KEEPS_ORDER, BoardFiles
-from shardstore.wire.board_format import FILTER_BYTES, VERSION, filters_at, header
+from shardstore.wire.board_format import FILTER_BYTES, HEADER_WORDS, SLOT_WORDS, VERSION, filters_at, header
 from shardstore.workers.board.range_slot import RangeSlot
 from shardstore.workers.board.worker_board import WorkerBoard
 
@@ -31,7 +31,7 @@ def step_by_step() -> dict[str, bytes]:
         words[at] = word
     filters = memoryview(bytearray(FILTER_BYTES))
     board = WorkerBoard(BoardMemory(words, filters))
-    first = words[:16]
+    first = words[: HEADER_WORDS + SLOT_WORDS]
     steps = {"new": first.tobytes()}
     slot = board.slot_of(42)
     assert isinstance(slot, RangeSlot)
@@ -48,6 +48,8 @@ def step_by_step() -> dict[str, bytes]:
     slot.take_epoch(6)
     slot.take_version(10)
     steps["sealed"] = first.tobytes()
+    board.show_clock(1_700_000_000_000)
+    steps["clock"] = first.tobytes()
     board.free(42)
     steps["free"] = first.tobytes()
     return steps

@@ -1,9 +1,11 @@
-"""Format version 5 of manifests: writing gives the committed bytes, and they can be read; so can those of version 4."""
+"""Format version 6 of manifests: writing gives the committed bytes, and they can be read; so can former versions."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+
+import pytest
 
 from shardstore.files.file_names import manifest as manifest_path
 from shardstore.files.file_names import segment_directory
@@ -14,8 +16,9 @@ from shardstore.workers.ranges.dedup import DedupWindow, Noted
 from shardstore.workers.segment.manifest_writer import publish_manifest
 from tests.unit.faulty_filesystem import FaultyFilesystem
 
-GOLDEN = Path(__file__).parent / "manifest-v5.bin"
-FORMER = Path(__file__).parent / "manifest-v4.bin"
+GOLDEN = Path(__file__).parent / "manifest-v6.bin"
+FORMER = [Path(__file__).parent / f"manifest-v{version}.bin" for version in (4, 5)]
+MOMENTS = (1_700_000_000_000, 1_700_000_000_001, 1_700_000_000_002, 1_700_000_000_003, 1_800_000_000_000)
 MANIFEST = Manifest(
     "golden",
     42,
@@ -45,14 +48,17 @@ WINDOW = {4: None, 6: None, 7: None, 8: None, 13: b"", 313: b"-9", **dict.fromke
 def test_the_golden_file_is_what_is_written_and_can_be_read() -> None:
     filesystem = FaultyFilesystem()
     filesystem.make_directory(segment_directory(42))
-    publish_manifest(filesystem, MANIFEST)
+    expiring = replace(MANIFEST.main[1], expiring=3, moments=MOMENTS)
+    manifest = replace(MANIFEST, main=(MANIFEST.main[0], expiring))
+    publish_manifest(filesystem, manifest)
     assert filesystem.content(manifest_path(42)) == GOLDEN.read_bytes()
-    assert read_manifest(filesystem, "golden", 42) == MANIFEST
+    assert read_manifest(filesystem, "golden", 42) == manifest
 
 
-def test_the_golden_file_of_the_former_version_can_be_read() -> None:
+@pytest.mark.parametrize("former", FORMER, ids=lambda path: path.stem)
+def test_the_golden_files_of_former_versions_can_be_read(former: Path) -> None:
     filesystem = FaultyFilesystem()
-    filesystem.place(manifest_path(42), FORMER.read_bytes())
+    filesystem.place(manifest_path(42), former.read_bytes())
     found = read_manifest(filesystem, "golden", 42)
     assert found.is_old
     assert replace(found, format=MANIFEST.format) == MANIFEST

@@ -8,6 +8,7 @@ import pytest
 
 from shardstore.client.calls.outcome_token import OutcomeToken, PartInDoubt, from_bytes
 from shardstore.client.calls.resume_token import ResumePoint, from_token, to_token
+from shardstore.identifiers import Expiring, Lasting
 from shardstore.wire import columns
 from shardstore.wire.messages import decode, encode
 from tests.golden.documents import DOCUMENTS
@@ -17,12 +18,13 @@ NAMES_NOW = {"Orders": "OrderMessage", "OutcomeAnswer": "OutcomeReply"}
 """Kinds of documents that had another name when the golden file was made. Their bytes are the same."""
 DOUBT = OutcomeToken([PartInDoubt(2**64 - 1, 7, b"key"), PartInDoubt(5, 2**40, b"k", [b"l", b"m"])], 3, 1)
 TOKEN = ResumePoint(b"a", b"b", True, False, 9, "fail_fast", b"a", b"c")
-COLUMNS: dict[str, list[bytes | None]] = {
+COLUMNS: dict[str, list[bytes | Expiring | Lasting | None]] = {
     "one": [b"key"],
     "fixed": [b"aa", b"bb", b"cc"],
     "empty": [b"", b""],
     "variable": [b"a", b"bb", b"", b"x" * 300],
     "absent": [b"a", None],
+    "ending": [Expiring(1_700_000_000_000, b"a"), Lasting(2**32, b"x" * 300), None, b"b", Expiring(0, b"")],
 }
 
 
@@ -54,4 +56,7 @@ def test_column_is_its_line_of_the_golden_file(name: str) -> None:
     column = columns.encode(COLUMNS[name])
     assert ("fixed" if column.fixed else "variable", column.frame.hex()) == (layout, digits)
     frame = bytes.fromhex(digits)
+    if name == "ending":
+        assert columns.decode_ending(frame, len(COLUMNS[name]), 300, nullable=True)[0] == COLUMNS[name]
+        return
     assert columns.decode(frame, layout == "fixed", len(COLUMNS[name]), 0, 300, nullable=True) == COLUMNS[name]

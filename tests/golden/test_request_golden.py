@@ -1,4 +1,4 @@
-"""The requests of BATCH and TAKE, byte for byte: what a client sends, and that a worker understands it."""
+"""Requests of BATCH, TAKE, and about the end of values: what a client sends, and that a worker understands it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from shardstore.client.calls import operations
 from shardstore.client.calls.calls import AtomicBatch, Call, Take
+from shardstore.identifiers import Lasting
 from shardstore.limits import SECOND_NS
 from shardstore.wire.wire_format import Op, Status, decode_header
 from tests.unit.client.session_driver import SessionDriver
@@ -19,6 +21,13 @@ CALLS: dict[str, Callable[[], Call]] = {
     "batch": lambda: AtomicBatch(SECOND_NS, [b"a", b"bb"], [b"1", None], [b"c", b"d"], [b"2", None]),
     "batch-fixed": lambda: AtomicBatch(SECOND_NS, [b"aa", b"bb"], [b"1", b"2"], [], []),
     "take": lambda: Take(SECOND_NS, b"a", b"b", True),
+    "put-until": lambda: operations.put(b"k", b"value", 1, ttl=2.5),
+    "put-many-until": lambda: next(operations.put_many([(b"k", b"value"), (b"l", b"")], 1, expires_at=2_000_000_000)),
+    "compare-and-set-until": lambda: operations.compare_and_set(b"k", None, b"value", 1, ttl=1),
+    "expire": lambda: operations.expire(b"k", 1, 9, None),
+    "persist": lambda: operations.persist(b"k", 1),
+    "ttl": lambda: operations.ttl(b"k", 1),
+    "batch-until": lambda: AtomicBatch(SECOND_NS, [b"a", b"b"], [Lasting(1, b"1"), None], [], []),
     "batch-of-conditions": lambda: AtomicBatch(SECOND_NS, [], [], [b"c"], [None]),
 }
 

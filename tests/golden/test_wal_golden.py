@@ -1,4 +1,4 @@
-"""Format version 3 of the log: writing gives the committed bytes, and they can be read; so can those of version 2."""
+"""Format version 4 of the log: writing gives the committed bytes, and they can be read; so can former versions."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from shardstore.identifiers import Epoch, RequestId, SegmentId
+from shardstore.identifiers import TOMBSTONE, Epoch, Expiring, RequestId, SegmentId
+from shardstore.wire.expiring_items import encode_items
 from shardstore.wire.wire_format import Flag
 from shardstore.workers.wal.log_document import note_durable
 from shardstore.workers.wal.record_format import Record, RecordKind
@@ -15,6 +16,11 @@ from tests.unit.wal_driver import DIRECTORY, LOG_ID, STORE, WORKER, path_of, rec
 
 GOLDEN = Path(__file__).parent
 FILES = {
+    4: {
+        "log-document-v3.bin": f"{DIRECTORY}/LOG",
+        "wal-recovered-v4.bin": path_of(1),
+        "wal-v4.bin": path_of(0x21),
+    },
     3: {
         "log-document-v2.bin": f"{DIRECTORY}/LOG",
         "wal-recovered-v3.bin": path_of(1),
@@ -28,6 +34,7 @@ FILES = {
 }
 FIXED = Flag.KEYS_FIXED | Flag.VALUES_FIXED
 CLIENT = 2**64 - 2
+MOMENT = 1_700_000_000_000
 BATCHES = [
     # kind, layout, entries, segment, epoch, sequence, keys, values
     (RecordKind.PUT, FIXED, 2, 42, 7, 1, b"key1key2", b"valuevalue"),
@@ -38,8 +45,11 @@ BATCHES = [
     (RecordKind.BATCH, Flag.KEYS_FIXED, 2, 42, 7, 5, b"ab", b"\x92\xc4\x011\xc0"),
     (RecordKind.TAKE, FIXED, 1, 42, 7, 6, b"k", b"value"),
     (RecordKind.CLEAR, 0, 0, 42, 7, 7, b"start", b"the end"),
+    (RecordKind.BATCH, Flag.KEYS_FIXED, 2, 42, 7, 8, b"ab", encode_items([Expiring(MOMENT, b"value"), TOMBSTONE])),
+    (RecordKind.INCREMENT, Flag.KEYS_FIXED, 1, 42, 7, 9, b"k", encode_items([Expiring(MOMENT, b"-12")])),
+    (RecordKind.CLOCK, 0, 0, 0, 0, 10, MOMENT.to_bytes(8, "big"), b""),
 ]
-RECORDS = {3: len(BATCHES), 2: 5}
+RECORDS = {4: len(BATCHES), 3: 8, 2: 5}
 """How many of these records the files of each version have, twice."""
 LSN_SECOND = 0x21
 LSN_DURABLE = 0x25
@@ -69,9 +79,9 @@ def check(records: list[Record], count: int) -> None:
         assert (bytes(record.keys), bytes(record.values)) == (keys, values)
 
 
-@pytest.mark.parametrize("name", FILES[3])
+@pytest.mark.parametrize("name", FILES[4])
 def test_what_is_written_is_the_golden_file(name: str) -> None:
-    assert written().content(FILES[3][name]) == (GOLDEN / name).read_bytes()
+    assert written().content(FILES[4][name]) == (GOLDEN / name).read_bytes()
 
 
 @pytest.mark.parametrize("version", FILES)
@@ -83,6 +93,6 @@ def test_the_golden_files_can_be_read(version: int) -> None:
     assert (log.log_id, log.lsn_checkpoint, log.next_lsn, log.cut) == (LOG_ID, 0, LSN_SECOND + count, None)
     check(records_in(filesystem, log), count)
     writer = writer_of(filesystem, log)
-    assert writer.old_files() == (2 if version == 2 else 0)
+    assert writer.old_files() == {2: 2, 3: 1, 4: 0}[version]
     writer.forget(writer.files_before(log.lsn_last))
     assert writer.old_files() == 0

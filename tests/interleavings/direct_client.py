@@ -17,6 +17,7 @@ from tests.interleavings.history import History
 from tests.interleavings.loads import Loads
 from tests.interleavings.read_boards import ReadBoards
 from tests.interleavings.read_files import ReadFilesystem
+from tests.unit.set_wall import SetWall
 from tests.unit.topology_driver import STORE
 
 
@@ -33,7 +34,7 @@ class DirectClient:
     def __init__(self, history: History, choices: Choices) -> None:
         self._choices = choices
         self._loads = loads = Loads(history, choices)
-        self._reader = Reader(ReadFilesystem(loads), ReadBoards(loads), STORE, MIB, 8)  # type: ignore[arg-type]
+        self._reader = Reader(ReadFilesystem(loads), ReadBoards(loads), SetWall(), STORE, MIB, 8)  # type: ignore[arg-type]
         self._routes: RouteMap = history.value(("routes",), 0)
         self._least: dict[bytes, int] = {}
         self.direct = self.asked = 0

@@ -50,6 +50,7 @@ class ReadSegment:
         self._filesystem = filesystem
         self._open: dict[int, bytes] = {}
         self.was_read = False
+        self.expiring = 0
         self._serve(manifest)
 
     @classmethod

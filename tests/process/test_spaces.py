@@ -142,15 +142,24 @@ def checked(line: str) -> str:
     return f"assert ({expression}) == {promised!r}, {expression!r}"
 
 
-def test_the_page_on_spaces_is_a_program(tmp_path: Path) -> None:
-    """It runs as it is, and what its comments promise holds."""
-    page = (Path(__file__).parent.parent.parent / "docs" / "spaces.md").read_text()
+def run_page(name: str, promises: int, directory: Path) -> str:
+    """Run the program of a page, and check what its comments promise. Returns what it prints."""
+    page = (Path(__file__).parent.parent.parent / "docs" / name).read_text()
     lines = "\n".join(re.findall(r"```python\n(.*?)```", page, re.DOTALL)).splitlines()
     program = "\n".join(map(checked, lines))
-    assert program.count("assert (") == 12
+    assert program.count("assert (") == promises
     done = subprocess.run(
-        [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", program], cwd=directory, capture_output=True, text=True, timeout=60, check=False
     )
     assert not done.returncode, done.stderr
-    assert "the space 'users' has values of the type Json/1, not Str/1" in done.stdout
-    assert "ada 28 196\nada 29 203\nada 30 210\n" in done.stdout
+    return done.stdout
+
+
+def test_the_page_on_spaces_is_a_program(tmp_path: Path) -> None:
+    printed = run_page("spaces.md", 12, tmp_path)
+    assert "the space 'users' has values of the type Json/1, not Str/1" in printed
+    assert "ada 28 196\nada 29 203\nada 30 210\n" in printed
+
+
+def test_the_page_on_expiry_is_a_program(tmp_path: Path) -> None:
+    run_page("expiry.md", 3, tmp_path)

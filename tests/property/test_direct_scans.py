@@ -26,6 +26,7 @@ from shardstore.wire.route_map import Route, RouteMap
 from shardstore.wire.wire_format import Op, Status
 from tests.unit import worker_driver
 from tests.unit.client.session_driver import new_scan
+from tests.unit.set_wall import SetWall
 from tests.unit.worker_driver import STORE, WorkerDriver, scan_all
 
 NUMBERS = st.integers(0, 99)
@@ -188,7 +189,7 @@ def test_a_client_finds_in_the_tables_what_the_worker_shows(
         patch.object(deleted_keys, "PASSED_ENTRIES_MAX", 2 * stretch_entries),
     ):
         worker = WorkerDriver(Path(root), Durability.ASYNC, boundaries=BORDERS).serve()
-        reader = Reader(worker._files(), worker.boards, STORE, MIB, 10)
+        reader = Reader(worker._files(), worker.boards, SetWall(), STORE, MIB, 10)
         world = World(worker, reader, mode, new_scan(mode=mode))
         if is_loaded:
             world.act(("put", set(range(100)), VALUES[1]))

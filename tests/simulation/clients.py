@@ -53,11 +53,11 @@ class Client(Process):
         super().__init__(host, name, on_end)
         entropy = SimEntropy(host.swarm.seed, f"entropy of {name}")
         direct = host.swarm.direct
-        finder = SimFinder(find)
+        finder, wall = SimFinder(find), host.wall_of(name)
         self._waiting: dict[Call, Actor] = {}
         self._ended: list[Call] = []
         self.filesystem = SimFilesystem(host.disk, self.random)
-        self.reads = DirectReads(lambda store: Reader(self.filesystem, host.boards, store, MEMORY, TABLES))
+        self.reads = DirectReads(lambda store: Reader(self.filesystem, host.boards, wall, store, MEMORY, TABLES))
         self._driver = Driver(
             lambda: self.transport,
             host.clock,

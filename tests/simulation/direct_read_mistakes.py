@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from shardstore.client.calls.batch_pieces import Boundaries
 from shardstore.client.direct.direct_reads import DirectReads
 from shardstore.client.direct.readable_range import ReadableRange
-from shardstore.identifiers import Stored
 from shardstore.tables.digests import digest_of
 from shardstore.tables.not_ready import NOT_READY, NotReady
 from shardstore.wire.route_map import RouteMap
@@ -71,12 +70,13 @@ def _fence_and_leave_open(owned: OwnedRange, lsn: int) -> None:
 _fence = OwnedRange.fence
 
 
-def _read_at_the_former_look(readable: ReadableRange, key: bytes) -> Stored | NotReady | None:
+def _read_at_the_former_look(readable: ReadableRange, key: bytes) -> bytes | NotReady | None:
     """A slot that was looked at once is never looked at again."""
     look, digest = readable._look, digest_of(key)
     if look is None or any(readable._is_in_memory(named, digest) for named in (look.active, look.sealed)):
         return NOT_READY
-    return look.segment.get_ready(key, digest)
+    found = look.segment.get_ready(key, digest)
+    return found if found is NOT_READY else readable._shown(found, NOT_READY)
 
 
 def _follow_the_first(reads: DirectReads, store: str, routes: RouteMap, boundaries: Boundaries) -> None:

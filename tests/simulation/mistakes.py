@@ -342,19 +342,19 @@ def _replace_by_whatever_was_drained(pin: Pin, drained: DrainedRuns) -> None:
 
 def _read_ahead_what_is_there_now(scans: ScanPath, request: ScanRequest) -> EncodedPage:
     """A page read ahead shows writes made since the first page of its scan."""
-    owned, _ = scans.open.seen_by(request.cursor)
+    owned, pinned = scans.open.seen_by(request.cursor)
     view = owned.view()
     while not view.sort(SORTED_A_TURN):
         pass
     wanted = wanted_of(request, owned.key_range)
     if wanted is None:
         return NOTHING
-    return scan_page(view.layers, wanted, request.reverse, request.keys_only, request.limit)
+    return scan_page(view.layers, wanted, request.reverse, request.keys_only, request.limit, pinned.now_ms)
 
 
-def _isolate_nothing(scans: OpenScans, owned: OwnedRange, asker: Asker, now_ns: int) -> OpenScan:
+def _isolate_nothing(scans: OpenScans, owned: OwnedRange, asker: Asker, now_ns: int, clock_ms: int) -> OpenScan:
     """The scan is registered, but writers continue."""
-    scan = _open_isolation(scans, owned, asker, now_ns)
+    scan = _open_isolation(scans, owned, asker, now_ns, clock_ms)
     owned.end_isolation()
     return scan
 
@@ -406,6 +406,8 @@ class Mistake:
         drawn |= {"few clients known"} if swarm.windows.clients < swarm.clients else set()
         drawn |= {"silent clients reduced"} if swarm.windows.bytes_max < DEDUP_BYTES_MAX else set()
         drawn |= {"batches"} if "batch" in swarm.weights else set()
+        drawn |= {"expiry"} if "put_until" in swarm.weights else set()
+        drawn |= {"walls jump"} if swarm.walls_off_ms else set()
         drawn |= {"takes"} if swarm.weights.get("take") else set()
         return drawn.issuperset(self.needs)
 

@@ -8,9 +8,11 @@ register that is read and written at instants between the start and the end of e
         the zones of all values can be ordered (Gibbons and Korach, 1997)                      (checked at an era's end)
 
 A write has certainly taken effect once it is acknowledged or read, or another one of its atomic batch is. A take counts
-as a delete of each key within its bounds, until it tells which key it was. A write without a reply may take effect
-once, at any later time. An era ends with a power loss: then no old write is left under way, and the next reads find the
-values with which the next era begins. In ASYNC a power loss may undo what was acknowledged in the last sync interval.
+as a delete of each key within its bounds, until it tells which key it was. A value that expires may be absent from the
+earliest moment at which any clock may say so, and must be from the latest on. Once a reader found it absent, and
+nothing else explains that, nobody reads it again. A write without a reply may take effect once, at any later time. An
+era ends with a power loss: then no old write is left under way, and the next reads find the values with which the next
+era begins. In ASYNC a power loss may undo what was acknowledged in the last sync interval.
 """
 
 from __future__ import annotations
@@ -53,6 +55,14 @@ class Write:
     """Whether a compare-and-set has replaced its value, or a take has removed it."""
     together: Sequence[Write] = ()
     """The writes of its atomic batch, with itself; none for a single write."""
+    expires_from_ns: int = NEVER_NS
+    """From when on its value may have expired."""
+    expires_until_ns: int = NEVER_NS
+    """Until when it must have expired; NEVER_NS if that is not known."""
+    gone_ns: int = NEVER_NS
+    """When it was first found to have expired."""
+    moved: bool = False
+    """Whether its value may have got another end since."""
 
     @property
     def certain_ns(self) -> int:
@@ -72,6 +82,10 @@ class Oracle:
         self._writes: dict[bytes, list[Write]] = {key: [_beginning(key, None)] for key in self.keys}
         self._by_value: dict[bytes, Write] = {}
         self._batches: list[Sequence[Write]] = []
+        self._moves: dict[bytes, list[int]] = {}
+        """For each key, from when on its value expires after each change of its end that may still be under way."""
+        self.some_expire = False
+        """Whether a value may expire."""
         self._era = 0
         self.acknowledged = 0
         self.reads = 0
@@ -79,6 +93,8 @@ class Oracle:
     def invoke(self, key: bytes, value: bytes | None, now_ns: int) -> Write:
         """Record that a client begins a write."""
         write = Write(key, value, now_ns, era=self._era)
+        for from_ns in self._moves.get(key, ()):
+            _move(write, from_ns)
         self._writes[key].append(write)
         if value is not None:
             assert value not in self._by_value, "values are unique"
@@ -107,6 +123,17 @@ class Oracle:
         if outcome is Outcome.REFUSED and write.reads:
             raise Violation(f"{write.key!r}: a write that was read was refused: {write}")
 
+    def move_end(self, key: bytes, from_ns: int) -> None:
+        """Record that a client begins to give the value of a key another end, not before this time; never: none."""
+        self._moves.setdefault(key, []).append(from_ns)
+        for write in self._writes[key]:
+            _move(write, from_ns)
+
+    def end_is_moved(self, key: bytes, from_ns: int) -> None:
+        """Record that this has certainly taken effect, or never will."""
+        if from_ns in self._moves.get(key, ()):
+            self._moves[key].remove(from_ns)
+
     def replace(self, write: Write, expected: bytes | None, now_ns: int) -> None:
         """Record that a write replaced this value, or None; only one write can replace a value."""
         self.read(write.key, expected, write.invoked_ns, now_ns)
@@ -122,7 +149,9 @@ class Oracle:
         """Check a value, or None, read between these times. Writes after `lost_after_ns` may be undone."""
         self.reads += 1
         if value is None:
-            self._read_absent(key, invoked_ns, now_ns, lost_after_ns)
+            expired = self._read_absent(key, invoked_ns, now_ns, lost_after_ns)
+            if lost_after_ns == NEVER_NS and len(expired) == 1:
+                expired[0].gone_ns = min(expired[0].gone_ns, now_ns)
             return
         write = self._by_value.get(value)
         if write is None or write.key != key or write.era != self._era:
@@ -134,6 +163,12 @@ class Oracle:
         later = self._certainly_later(key, write, invoked_ns, lost_after_ns)
         if later is not None:
             raise Violation(f"{key!r}: a read at {invoked_ns:,}..{now_ns:,} saw {write}, although {later}")
+        if lost_after_ns == NEVER_NS and write.gone_ns < invoked_ns:
+            raise Violation(
+                f"{key!r}: a read at {invoked_ns:,} saw {write} again, which had expired at {write.gone_ns:,}"
+            )
+        if write.expires_until_ns < invoked_ns:
+            raise Violation(f"{key!r}: a read at {invoked_ns:,} saw {write}, to expire by {write.expires_until_ns:,}")
         if lost_after_ns != NEVER_NS:
             return  # writes lost in between are not part of the history
         write.reads.append((invoked_ns, now_ns))
@@ -146,14 +181,21 @@ class Oracle:
         """Check that a key may be present, when a client found it without reading its value."""
         self.reads += 1
         puts = (write for write in reversed(self._writes[key]) if write.value is not None and _possible(write, now_ns))
+        puts = (put for put in puts if min(put.gone_ns, put.expires_until_ns) >= invoked_ns)
         if not any(self._certainly_later(key, put, invoked_ns, NEVER_NS) is None for put in puts):
             raise Violation(f"{key!r}: found at {invoked_ns:,}..{now_ns:,}, where it must be absent")
 
-    def _read_absent(self, key: bytes, invoked_ns: int, now_ns: int, lost_after_ns: int) -> None:
+    def _read_absent(self, key: bytes, invoked_ns: int, now_ns: int, lost_after_ns: int) -> list[Write]:
+        """Check that a key may be absent. Returns the values of which one must have expired; none if it was deleted."""
         deletes = (write for write in reversed(self._writes[key]) if write.value is None and _possible(write, now_ns))
-        if not any(self._certainly_later(key, delete, invoked_ns, lost_after_ns) is None for delete in deletes):
+        if any(self._certainly_later(key, delete, invoked_ns, lost_after_ns) is None for delete in deletes):
+            return []
+        expired = [write for write in self._writes[key] if write.expires_from_ns <= now_ns and _possible(write, now_ns)]
+        expired = [write for write in expired if self._certainly_later(key, write, invoked_ns, lost_after_ns) is None]
+        if not expired:
             story = "; ".join(map(str, self._writes[key][-6:]))
             raise Violation(f"{key!r}: absent at {invoked_ns:,}..{now_ns:,}, where a value must be (of {story})")
+        return expired
 
     def _certainly_later(self, key: bytes, write: Write, before_ns: int, lost_after_ns: int) -> Write | None:
         """A write that certainly took effect after this one and before that time, and cannot have been undone."""
@@ -185,12 +227,15 @@ class Oracle:
     def end_era(self, found: dict[bytes, bytes | None]) -> None:
         """Check the whole history of each key; the next era begins with the values found."""
         self._era += 1
+        self._moves = {}
         self._check_batches(found)
         for key in self.keys:
             self._check_zones(key)
             beginning = _beginning(key, found[key], self._era)
             self._writes[key] = [beginning]
             if beginning.value is not None:
+                before = self._by_value.get(beginning.value, beginning)
+                beginning.expires_from_ns, beginning.expires_until_ns = before.expires_from_ns, before.expires_until_ns
                 self._by_value[beginning.value] = beginning
 
     def _check_batches(self, found: dict[bytes, bytes | None]) -> None:
@@ -227,6 +272,12 @@ class Oracle:
 
 def _beginning(key: bytes, value: bytes | None, era: int = 0) -> Write:
     return Write(key, value, -1, -1, Outcome.APPLIED, -1, era=era)
+
+
+def _move(write: Write, from_ns: int) -> None:
+    write.moved = True
+    write.expires_from_ns = min(write.expires_from_ns, from_ns)
+    write.expires_until_ns = NEVER_NS
 
 
 def _possible(write: Write, now_ns: int) -> bool:

@@ -10,6 +10,7 @@ from tests.simulation.sim_clock import SimClock
 from tests.simulation.sim_disk import SimDisk
 from tests.simulation.sim_entropy import stream
 from tests.simulation.sim_network import SimNetwork, SimTransport
+from tests.simulation.sim_wall import SimWall
 from tests.simulation.swarm import Swarm
 from tests.simulation.trace import Trace
 
@@ -29,6 +30,10 @@ class Host:
     boards: SimBoards = field(default_factory=SimBoards)
     stable_ns: dict[int, int] = field(default_factory=dict)
     """The time for each worker before which everything it acknowledged is on stable storage."""
+
+    def wall_of(self, name: str) -> SimWall:
+        """The wall clock of a process. The next process of the same name goes on with it."""
+        return SimWall(self.clock, stream(self.swarm.seed, f"wall of {name}"), self.swarm.walls_off_ms)
 
 
 class Process:

@@ -151,7 +151,7 @@ class Worker(Server):
         endpoint = self.transport.bind("clients", self._options.listen)
         entropy = SimEntropy(self.host.swarm.seed, f"entropy of {self.name}")
         core = self.worker_core = WorkerCore(
-            self.filesystem, entropy, self._options, endpoint, lambda: 0, self.host.boards
+            self.filesystem, entropy, self._options, endpoint, lambda: 0, self.host.boards, self.host.wall_of(self.name)
         )
         self.host.stable_ns[worker] = self.host.clock.now_ns()
         self.transport.connect("router", self._options.router)

@@ -33,6 +33,7 @@ from shardstore.workers.overlay.overlay import CLEARED_IN_PLACE_MAX
 from shardstore.workers.ranges import dedup, window_share
 from shardstore.workers.ranges.dedup import WindowLimits
 from shardstore.workers.wal.writer import WalWriter
+from tests.simulation.expiry import with_expiry
 from tests.simulation.focus import focused
 from tests.simulation.sim_disk import PowerLoss
 from tests.simulation.sim_entropy import stream
@@ -131,6 +132,7 @@ class Swarm:
     cleared_in_place_max: int = CLEARED_IN_PLACE_MAX
     cut_entries_min: int = CUT_ENTRIES_MIN
     counted_a_step: int = COUNTED_A_STEP
+    walls_off_ms: int = 0
 
     @property
     def remote(self) -> bool:
@@ -171,6 +173,7 @@ def draw(seed: int) -> Swarm:
     if any(seed % divisor == rest for divisor, rest in WITH_BATCHES):
         take = stream(seed, "takes").choice((0, 1, 3))
         swarm = replace(swarm, weights={**swarm.weights, "batch": 4, "take": take})
+    swarm = with_expiry(swarm, stream(seed, "expiry"))
     memory = replace(swarm.memory, scans_max=swarm.scans_open_max)
     rng = stream(seed, "windows")
     if rng.random() < 0.5:  # in the others only the memory of the store limits a window

@@ -8,6 +8,7 @@ import pytest
 
 from shardstore.errors import ShardstoreError
 from tests.simulation.direct_read_mistakes import DIRECT_READ_MISTAKES, OLD_ROUTES
+from tests.simulation.expiry_mistakes import EXPIRY_MISTAKES
 from tests.simulation.mistakes import MISTAKES, Mistake
 from tests.simulation.oracle import Violation
 from tests.simulation.range_mistakes import RANGE_MISTAKES
@@ -18,7 +19,7 @@ from tests.simulation.world import SimulationFailed, simulate
 pytestmark = pytest.mark.slow
 
 SEEDS_MAX = 800
-ALL = MISTAKES | TOPOLOGY_MISTAKES | DIRECT_READ_MISTAKES | RANGE_MISTAKES
+ALL = MISTAKES | TOPOLOGY_MISTAKES | DIRECT_READ_MISTAKES | RANGE_MISTAKES | EXPIRY_MISTAKES
 FOUND = Violation | ShardstoreError | AssertionError
 """A mistake must show as a broken promise or a failed check; any other error means that the mistake itself is wrong."""
 

@@ -27,6 +27,7 @@ from shardstore.outcome import Ending
 from shardstore.wire.wire_format import Op
 from tests.simulation.clients import Actor, Answer
 from tests.simulation.counters import Counters
+from tests.simulation.expiry import LIFETIMES_MS, earliest_ns, latest_ns
 from tests.simulation.followed_scan import FollowedScan
 from tests.simulation.oracle import NEVER_NS, Oracle, Outcome, Violation
 from tests.simulation.sim_clock import SimClock
@@ -219,6 +220,63 @@ class Workload:
         passed = [key for key in near if not taken or (key > entry[0] if reverse else key < entry[0])]
         for key in passed:
             self._oracle.read(key, None, begun_ns, now_ns)
+
+    def _put_until(self, rng: random.Random) -> Steps:
+        """Puts of values that expire, in one of the ways in which they can be put."""
+        lifetime_ms = rng.choice(LIFETIMES_MS)
+        ttl = lifetime_ms / 1000
+        keys = self._some_keys(rng) if rng.random() < 0.3 else [self._key(rng)]
+        values, begun_ns = [self._value(rng) for _ in keys], self._clock.now_ns()
+        writes = [self._oracle.invoke(key, value, begun_ns) for key, value in zip(keys, values, strict=True)]
+        self._oracle.some_expire = True
+        for write in writes:
+            write.expires_from_ns = min(write.expires_from_ns, earliest_ns(self._swarm, begun_ns, lifetime_ms))
+        if_absent = len(keys) == 1 and rng.random() < 0.3
+        if if_absent:
+            call: Call = operations.put_if_absent(keys[0], values[0], self._seconds, ttl)
+        elif len(keys) == 1:
+            call = operations.put(keys[0], values[0], self._seconds, ttl=ttl)
+        else:
+            [call] = operations.put_many(zip(keys, values, strict=True), self._seconds, ttl=ttl)
+        done, error = yield call
+        outcome = yield from self._outcome(error, rng)
+        if if_absent and error is None and not done:
+            outcome = Outcome.REFUSED
+        now_ns = self._clock.now_ns()
+        if if_absent and outcome is Outcome.APPLIED:
+            self._oracle.replace(writes[0], None, now_ns)
+        for write in writes:
+            if outcome is Outcome.APPLIED and not write.moved:
+                write.expires_until_ns = latest_ns(self._swarm, now_ns, lifetime_ms)
+            self._oracle.complete(write, outcome, now_ns)
+
+    def _expire(self, rng: random.Random) -> Steps:
+        """Give the value of a key another end, or none, or ask for it."""
+        key, begun_ns = self._key(rng), self._clock.now_ns()
+        if rng.random() < 0.3:
+            left_ms, error = yield operations.ttl(key, self._seconds)
+            if error is not None:
+                return _expect_read_error(error)
+            if operations.seconds_left(left_ms) is None:
+                self._oracle.read(key, None, begun_ns, self._clock.now_ns())
+            else:
+                self._oracle.read_present(key, begun_ns, self._clock.now_ns())
+            return
+        lifetime_ms = rng.choice((0, *LIFETIMES_MS))
+        from_ns = earliest_ns(self._swarm, begun_ns, lifetime_ms) if lifetime_ms else NEVER_NS
+        self._oracle.some_expire = True
+        self._oracle.move_end(key, from_ns)
+        if lifetime_ms:
+            done, error = yield operations.expire(key, self._seconds, lifetime_ms / 1000, None)
+        else:
+            done, error = yield operations.persist(key, self._seconds)
+        outcome = yield from self._outcome(error, rng)
+        if outcome is not Outcome.OPEN:
+            self._oracle.end_is_moved(key, from_ns)
+        if error is None and done:
+            self._oracle.read_present(key, begun_ns, self._clock.now_ns())
+        elif error is None and lifetime_ms:
+            self._oracle.read(key, None, begun_ns, self._clock.now_ns())
 
     def _increment(self, rng: random.Random) -> Steps:
         key = rng.choice(self._counters.keys)

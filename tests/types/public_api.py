@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime
 from typing import Any, assert_type
 
 from shardstore import (
@@ -55,6 +56,11 @@ def writes(db: Client) -> None:
     assert_type(db.put_if_absent(b"k", b"v"), bool)
     assert_type(db.compare_and_set(b"k", None, b"v"), bool)
     assert_type(db.increment(b"k"), int)
+    db.put(b"k", b"v", ttl=5)
+    db.put_many({b"k": b"v"}, expires_at=datetime(2030, 1, 1, tzinfo=UTC))
+    assert_type(db.expire(b"k", 0.5), bool)
+    assert_type(db.persist(b"k"), bool)
+    assert_type(db.ttl(b"k"), float | None)
     assert_type(db.outcome(b"token"), Outcome)
     with db.batch(timeout=5) as batch:
         assert_type(batch, Batch)
@@ -129,6 +135,7 @@ def spaces(db: Client, token: bytes) -> None:
     assert_type(db.spaces(), dict[str, SpaceInfo])
     assert_type(db.drop_space("visits"), bool)
     assert_type(visits.get(("ada", 1)), int | None)
+    assert_type(visits.ttl(("ada", 1)), float | None)
     assert_type(visits.get(("ada", 1), ""), int | str)
     assert_type(visits.get_many([("ada", 1)], 0.5), list[int | float])
     assert_type(visits.pop(("ada", 1)), int)

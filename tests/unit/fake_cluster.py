@@ -11,13 +11,14 @@ from typing import Any, TypeAlias
 
 import msgpack
 
-from shardstore.identifiers import Epoch, SegmentId, WorkerId, tag_of_store
+from shardstore.identifiers import Epoch, Expiring, Lasting, SegmentId, WorkerId, tag_of_store
 from shardstore.key_range import KeyRange
 from shardstore.limits import KEY_BYTES_MAX, VALUE_BYTES_MAX
 from shardstore.options import ScanMode
 from shardstore.outcome import Ending
 from shardstore.wire import columns
 from shardstore.wire.admin_messages import AdminReply, AdminRequest
+from shardstore.wire.lifetimes import NO_END, NO_VALUE, encode_ttl
 from shardstore.wire.messages import (
     CountReply,
     CountRequest,
@@ -243,6 +244,8 @@ class FakeCluster:
             return self._outcome(header, frames)
         if header.op == Op.GET:
             return self._get(header, frames)
+        if header.op == Op.TTL:
+            return self._answer(header, [encode_ttl(NO_END if frames[1] in self.data else NO_VALUE)])
         if header.op == Op.SCAN:
             return self._scan(header, frames)
         if header.op == Op.END_SCAN:
@@ -265,9 +268,14 @@ class FakeCluster:
             keys = [key for key in sorted(self.data) if key in cleared]
         else:
             keys = self._keys(header, frames)
-        if header.op == Op.PUT:
+        if header.op in (Op.PUT, Op.PUT_UNTIL):
             fixed = bool(header.flags & Flag.VALUES_FIXED)
-            values = columns.decode(frames[2], fixed, header.entries, 0, VALUE_BYTES_MAX)
+            if header.op == Op.PUT:
+                values = columns.decode(frames[2], fixed, header.entries, 0, VALUE_BYTES_MAX)
+            else:  # nothing expires here
+                values = [
+                    each.value for each in columns.decode_ending(frames[2], header.entries, VALUE_BYTES_MAX, False)[0]
+                ]
             self.data.update(zip(keys, values, strict=True))
         else:
             for key in keys:
@@ -288,7 +296,7 @@ class FakeCluster:
             [key] = self._keys(header, frames)
             self.told[identity] = self._changed(header, key, frames[2])
         told = self.told[identity]
-        if header.op == Op.COMPARE_AND_SET:
+        if header.op in (Op.COMPARE_AND_SET, Op.EXPIRE):
             return self._answer(header, [], entries=int(told != b""))
         return self._answer(header, [told], entries=1, flags=Flag.VALUES_FIXED)
 
@@ -331,8 +339,13 @@ class FakeCluster:
         """The result of a conditional operation; empty if its condition does not hold."""
         if header.op == Op.INCREMENT:
             value: bytes | None = b"%d" % (int(self.data.get(key, b"0")) + int(frame))
+        elif header.op == Op.EXPIRE:  # this cluster has no clock: nothing expires
+            value = self.data.get(key)
+            if value is None:
+                return b""
         else:
-            expected, value = columns.decode(frame, False, 2, 0, VALUE_BYTES_MAX, nullable=True)
+            (expected, value), _ = columns.decode_ending(frame, 2, VALUE_BYTES_MAX, nullable=True)
+            value = value.value if isinstance(value, Expiring | Lasting) else value
             if self.data.get(key) != expected:
                 return b""
         self.applied[header.segment][header.client].append(header.sequence)

@@ -50,6 +50,7 @@ from tests.simulation.sim_boards import SimBoards
 from tests.simulation.sim_disk import PowerLoss, SimDisk
 from tests.simulation.sim_entropy import SimEntropy
 from tests.simulation.sim_filesystem import SimFilesystem
+from tests.unit.set_wall import SetWall
 
 STORE = "5" * 32
 CLIENT = 0xC11E47
@@ -119,7 +120,7 @@ class TopologyDriver:
         filesystem = self.new_filesystem()
         options = WorkerOptions("data", STORE, number, "router", "listen", self.durability, self._plan)
         entropy = SimEntropy(self.seed, f"worker {self._lives}")
-        core = WorkerCore(filesystem, entropy, options, f"endpoint {number}", lambda: 0, self.boards)
+        core = WorkerCore(filesystem, entropy, options, f"endpoint {number}", lambda: 0, self.boards, SetWall())
         place = WorkerPlace(number, core, b"worker %d, life %d" % (number, self._lives), filesystem)
         self.workers[number] = place
         self._take(place, core.start(self.now_ns))

@@ -49,6 +49,7 @@ from shardstore.workers.core import WorkerCore
 from shardstore.workers.jobs.run import run
 from shardstore.workers.jobs.specs import JobResult
 from tests.simulation.sim_boards import SimBoards
+from tests.unit.set_wall import SetWall
 
 STORE = "5" * 32
 CLIENT = 0xC11E47
@@ -75,6 +76,7 @@ class WorkerDriver:
     said: list[str] = field(default_factory=list)
     ready: bool = False
     boards: SimBoards = field(default_factory=SimBoards)
+    wall: SetWall = field(default_factory=SetWall)
     filesystem: PosixFilesystem | None = None
     unsent: Counter[str] = field(default_factory=Counter)
     """The bytes of replies not yet taken. A separate object, so that the core does not keep the driver alive."""
@@ -84,7 +86,8 @@ class WorkerDriver:
     def __post_init__(self) -> None:
         options = WorkerOptions(str(self.root), STORE, 0, "router", "listen", self.durability, _plan(self.memory))
         self.filesystem = self.filesystem or self._files()
-        self.core = WorkerCore(self.filesystem, SystemEntropy(), options, "endpoint", self.unsent.total, self.boards)
+        seams = self.unsent.total, self.boards, self.wall
+        self.core = WorkerCore(self.filesystem, SystemEntropy(), options, "endpoint", *seams)
         self.execute(self.core.start(self.now_ns))
 
     def _files(self) -> PosixFilesystem:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from shardstore.limits import BOARD_SLOTS
 from shardstore.seams.boards import BoardMemory
-from shardstore.wire.board_format import MOVES_AT, slot_at
+from shardstore.wire.board_format import CLOCK_AT, MOVES_AT, slot_at
 from shardstore.workers.board.filter_pool import FilterPool
 from shardstore.workers.board.range_slot import RangeSlot
 
@@ -14,6 +14,7 @@ class WorkerBoard:
 
     def __init__(self, memory: BoardMemory | None) -> None:
         self._slots: dict[int, tuple[int, RangeSlot]] = {}
+        self._has_memory = memory is not None
         if memory is None:
             self._free: list[int] = []
             return
@@ -40,6 +41,11 @@ class WorkerBoard:
             slot.close()
             self._free.append(number)
             self._count_move()
+
+    def show_clock(self, now_ms: int) -> None:
+        """Show the moment by which values expire, before any reply is judged by it."""
+        if self._has_memory:
+            self._words[CLOCK_AT] = now_ms
 
     def close(self) -> None:
         """Let clients ask for each key: the worker stops."""

@@ -13,7 +13,7 @@ from typing import Any
 from shardstore.checksum import checksum
 from shardstore.errors import Corruption
 from shardstore.files.formats import TABLE
-from shardstore.identifiers import TOMBSTONE
+from shardstore.identifiers import TOMBSTONE, Expiring, Stored
 from shardstore.key_range import EVERYTHING
 from shardstore.limits import MIB
 from shardstore.seams.filesystem import Filesystem
@@ -62,7 +62,7 @@ def inspect_table(filesystem: Filesystem, path: str, magic: bytes, entries_max: 
         identity = _OwnIdentity("", header.segment, header.number, format=header.version)
         identity.file, identity.file_header = path, bytes(data[:HEADER_BYTES])
         (footer_checksum,) = _FOOTER_CHECKSUM.unpack_from(data, len(data) - _FOOTER_CHECKSUM.size)
-        record = TableRecord(header.number, len(data), 0, 0, b"", b"", footer_checksum)
+        record = TableRecord(header.number, len(data), 0, 0, b"", b"", footer_checksum, expiring=1)  # as some may
         _open_table(filesystem, identity, record, findings, entries_max)
     except Corruption as damage:
         findings.damage.append(damage)
@@ -87,9 +87,15 @@ def _entries(table: Table, entries_max: int) -> list[dict[str, Any]]:
     """The first entries in key order."""
     chunk = table.chunk(EVERYTHING, False, entries_max, ENTRIES_BYTES_MAX)
     return [
-        {"key": key, "deleted": True} if value is TOMBSTONE else {"key": key, "value": value}
+        {"key": key} | _shown(value)
         for key, value in zip(chunk.keys[:entries_max], chunk.values[:entries_max], strict=True)
     ]
+
+
+def _shown(value: Stored) -> dict[str, Any]:
+    if type(value) is Expiring:
+        return {"value": value.value, "expires_at_ms": value.moment}
+    return {"deleted": True} if value is TOMBSTONE else {"value": value}
 
 
 def _section(file: TableFile, name: str, findings: Findings) -> dict[str, Any]:

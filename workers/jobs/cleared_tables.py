@@ -42,7 +42,7 @@ def tombstones_of(ranges: Iterable[KeyRange], records: Sequence[TableRecord], ta
     for each in ranges:
         for record in records:
             if _overlap(record, each):
-                for keys, _ in tables.table(record).keys_alone(each):
+                for keys, _ in tables.table(record).keys_alone(each, 0):
                     yield Entries(keys, [TOMBSTONE] * len(keys))
 
 

@@ -2,8 +2,9 @@
 
 Tables that do not change are carried into the new version by name (compaction_plan.py), virtual parts with their
 bounds; a compaction of everything leaves no virtual parts, and no file of a former format version. A tombstone is
-dropped if no older layer can hold its key. A main that has grown beyond its limit becomes the newest bottom main, and
-there is no main again. So a segment that was compacted as a whole is one main, or one bottom main if it is that large.
+dropped if no older layer can hold its key; a value that has expired becomes a tombstone first. A main that has grown
+beyond its limit becomes the newest bottom main, and there is no main again. So a segment that was compacted as a whole
+is one main, or one bottom main if it is that large.
 
 The segment may be drained between two slices: the deltas of those drains stay above the result of the compaction. If a
 drain has cut a table that was merged here (cleared_tables.py), the result holds deleted entries: it is given up, and
@@ -70,10 +71,12 @@ def _compacted(
     trims = spec.kind == CompactionKind.EVERYTHING
     for record in manifest.tables:  # they stay readable when a drain drops some
         tables.table(record)
-    steps = plan(inputs.base, inputs.newer, _held_by(tables), options.part_min_bytes, not inputs.older, trims)
+    expired_by = spec.now_ms if trims else 0
+    holds = _held_by(tables)
+    steps = plan(inputs.base, inputs.newer, holds, options.part_min_bytes, not inputs.older, trims, expired_by)
     output = Output(filesystem, options, manifest, Numbers.OF_COMPACTIONS)
     try:
-        parts = yield from _written(steps, inputs.older, tables, output, drawn_sizes(spec.seed, options))
+        parts = yield from _written(steps, inputs.older, tables, output, drawn_sizes(spec.seed, options), spec.now_ms)
         output.sync_names()
     except StorageFailure:
         output.discard()
@@ -99,7 +102,7 @@ def _inputs(spec: CompactSpec, manifest: Manifest) -> Inputs | None:
             return Inputs(*pair, _all_of(bottoms[: spec.bottom])) if len(pair) == 2 else None
         case CompactionKind.EVERYTHING:
             oldest, *mains = manifest.mains
-            return None if _is_compact(manifest) else Inputs(oldest, (*_all_of(mains), *deltas), ())
+            return None if _is_compact(manifest, spec.now_ms) else Inputs(oldest, (*_all_of(mains), *deltas), ())
 
 
 def _has_inputs(manifest: Manifest, spec: CompactSpec, inputs: Inputs) -> bool:
@@ -112,10 +115,12 @@ def _all_of(mains: Sequence[Parts]) -> Parts:
     return tuple(chain.from_iterable(mains))
 
 
-def _is_compact(manifest: Manifest) -> bool:
-    """Whether everything is in one main without tombstones and virtual parts, and in the newest formats."""
+def _is_compact(manifest: Manifest, now_ms: int) -> bool:
+    """Whether everything is in one main, in the newest formats, without tombstones, expired values, virtual parts."""
     filled = [parts for parts in manifest.mains if parts]
-    unclean = any(table.tombstones or table.is_virtual or table.is_old for table in manifest.tables)
+    unclean = any(
+        table.tombstones or table.is_virtual or table.is_old or table.expired_by(now_ms) for table in manifest.tables
+    )
     return not manifest.deltas and len(filled) <= 1 and not unclean and not manifest.is_old
 
 
@@ -140,14 +145,16 @@ def _written(
     tables: OpenTables,
     output: Output,
     sizes: Iterator[int],
+    now_ms: int,
 ) -> Generator[None, None, Parts]:
     """The parts in key order: carried ones, and those that were written."""
     parts: list[TableRecord] = []
     for step in steps:
         if isinstance(step, Rewrite):
             sources = list(map(tables.table, step.sources))
-            below = list(map(tables.table, older)) if any(record.tombstones for record in step.sources) else []
-            entries = MergedEntries(sources, step.key_range, below)
+            leaves = any(record.tombstones or record.expiring for record in step.sources)
+            below = list(map(tables.table, older)) if leaves else []
+            entries = MergedEntries(sources, step.key_range, below, now_ms)
             lsn_first = min(table.properties.lsn_first for table in sources)
             lsn_last = max(table.properties.lsn_last for table in sources)
             layout = _layout_of(sources, bool(below))
@@ -199,9 +206,10 @@ def _layout_of(tables: Sequence[Table], tombstones_may_stay: bool) -> Layout:
         if item.entries > item.tombstones
         for length in (item.value_bytes_min, item.value_bytes_max)
     }
-    if tombstones_may_stay and any(item.tombstones for item in properties):
+    may_expire = any(table.may_expire for table in tables)
+    if may_expire or (tombstones_may_stay and any(item.tombstones for item in properties)):
         value_lengths.add(0)
-    return Layout(_only(key_lengths), _only(value_lengths))
+    return Layout(_only(key_lengths), 0 if may_expire else _only(value_lengths), may_expire)
 
 
 def _only(lengths: set[int]) -> int:

@@ -8,7 +8,8 @@ A part is carried if no newer table holds a key inside its interval. A newer tab
 enough for a part, has no tombstones, and overlaps no other table. The keys between two carried tables are rewritten,
 together with neighbours that are smaller than a part should be. But a single table that holds all these keys and has no
 tombstones is carried, as it would only be copied. Virtual parts and tables of a
-former format version are carried like others, unless the compaction trims.
+former format version are carried like others, unless the compaction trims, and tables with expired values unless it
+removes them.
 """
 
 from __future__ import annotations
@@ -43,15 +44,18 @@ def plan(
     part_min_bytes: int,
     is_oldest: bool,
     trims: bool = False,
+    expired_by: int = 0,
 ) -> list[PlanStep]:
     """The steps in key order. `newer` is ordered from the oldest to the newest.
 
     `is_oldest`: nothing is below the base, so no tombstone is left. `trims`: no virtual part is left, and no table
-    of a former format version.
+    of a former format version. `expired_by`: the moment at which nothing may be left that has expired; 0 if it may.
     """
 
     def is_clean(table: TableRecord) -> bool:
-        return not (is_oldest and table.tombstones) and not (trims and (table.is_virtual or table.is_old))
+        is_expired = bool(expired_by and table.expired_by(expired_by))
+        is_former = trims and (table.is_virtual or table.is_old)
+        return not (is_oldest and table.tombstones) and not is_former and not is_expired
 
     moved = set(filter(is_clean, _movable(base, newer, part_min_bytes)))
     parts = sorted([*base, *(table for table in newer if table in moved)], key=_key_first)

@@ -44,6 +44,8 @@ from shardstore.workers.wal.reader import LsnInterval, records_of
 from shardstore.workers.wal.record_format import Record, RecordKind, range_of_clear
 
 SLICE_RECORDS = 128
+_WITH_STORED = frozenset((RecordKind.BATCH, RecordKind.INCREMENT))
+"""Kinds whose values may be deletions, or expire, in a variable column."""
 
 
 class _Drained(NamedTuple):
@@ -179,8 +181,8 @@ def entries_of(record: Record) -> Entries:
         keys = _column(record.keys, record.layout & Flag.KEYS_FIXED, record.entries, KEY_BYTES_MIN, KEY_BYTES_MAX)
         if record.kind in (RecordKind.DELETE, RecordKind.TAKE):
             return Entries(keys, [TOMBSTONE] * record.entries)
-        if record.kind == RecordKind.BATCH and not record.layout & Flag.VALUES_FIXED:
-            return Entries(keys, stored_values(record.values, False, record.entries))
+        if record.kind in _WITH_STORED and not record.layout & Flag.VALUES_FIXED:
+            return Entries(keys, stored_values(record.values, False, record.entries)[0])
         return Entries(
             keys, _column(record.values, record.layout & Flag.VALUES_FIXED, record.entries, 0, VALUE_BYTES_MAX)
         )

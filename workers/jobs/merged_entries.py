@@ -15,11 +15,12 @@ import numpy as np
 
 from shardstore.key_range import KeyRange
 from shardstore.limits import MIB
+from shardstore.tables.column_items import payload_bytes
 from shardstore.tables.merge import merge_entries
-from shardstore.tables.table_format import Entries, Integers, Keys, Values
+from shardstore.tables.table_format import Entries, Integers
 from shardstore.tables.table_reader import Table
 from shardstore.workers.segment.table_writer import SLICE_ENTRIES
-from shardstore.workers.segment.tombstones import without_needless_tombstones
+from shardstore.workers.segment.tombstones import with_tombstones_for_expired, without_needless_tombstones
 
 STRETCH_BYTES = MIB
 FILE_ENTRY_BYTES = 9
@@ -37,12 +38,17 @@ class MergeStretch(NamedTuple):
 class MergedEntries:
     """The entries, taken from the front piece by piece.
 
-    `older` are the tables below the merged ones: a tombstone is kept if it may hide an entry there.
+    `older` are the tables below the merged ones: a tombstone is kept if it may hide an entry there. What has expired at
+    `now_ms` is deleted.
     """
 
-    def __init__(self, oldest_to_newest: Sequence[Table], key_range: KeyRange, older: Sequence[Table]) -> None:
+    def __init__(
+        self, oldest_to_newest: Sequence[Table], key_range: KeyRange, older: Sequence[Table], now_ms: int
+    ) -> None:
         self._tables = oldest_to_newest
         self._older = older
+        self._now_ms = now_ms
+        self._may_expire = any(table.may_expire for table in oldest_to_newest)
         self._stretches = iter(stretches_of(oldest_to_newest, key_range))
         self._entries = Entries([], [])
         self._bytes_before: Integers = np.zeros(1, np.int64)
@@ -79,6 +85,8 @@ class MergedEntries:
         columns = [table.entries(stretch.key_range) for table in self._tables if _may_overlap(table, stretch.key_range)]
         filled = [entries for entries in columns if len(entries.keys)]
         merged = merge_entries(filled) if len(filled) > 1 else (*filled, Entries([], []))[0]
+        if self._may_expire:
+            merged = with_tombstones_for_expired(merged, self._now_ms)
         self._entries = without_needless_tombstones(merged, self._older)
         self._bytes_before = _bytes_before(self._entries)
         self._stretch = stretch
@@ -109,11 +117,5 @@ def _may_overlap(table: Table, key_range: KeyRange) -> bool:
 
 def _bytes_before(entries: Entries) -> Integers:
     """About how many bytes of a file the entries before each entry take; one item more, for the end."""
-    sizes = _lengths(entries.keys) + _lengths(entries.values) + FILE_ENTRY_BYTES
+    sizes = payload_bytes(entries.keys) + payload_bytes(entries.values) + FILE_ENTRY_BYTES
     return np.concatenate((np.zeros(1, np.int64), np.cumsum(sizes)))
-
-
-def _lengths(items: Keys | Values) -> Integers:
-    if isinstance(items, np.ndarray):
-        return np.full(len(items), items.itemsize, np.int64)
-    return np.fromiter(map(len, items), np.int64, len(items))

@@ -22,6 +22,8 @@ def release(spec: ReleaseSpec, filesystem: Filesystem) -> Generator[None, None, 
     assert document.log_id == spec.log_id
     lsn_checkpoint = max(document.lsn_checkpoint, spec.checkpoint)
     lsn_durable = max(document.lsn_durable, spec.lsn_durable)
+    clock_ms = max(document.clock_ms, spec.clock_ms)
+    document = replace(document, clock_ms=clock_ms)
     known = replace(document, lsn_checkpoint=lsn_checkpoint, lsn_durable=lsn_durable, segments=spec.segments)
     if (known.lsn_checkpoint, known.segments) != (document.lsn_checkpoint, document.segments):
         publish_log_document(filesystem, known)

@@ -64,7 +64,8 @@ class CompactionKind(IntEnum):
 class CompactSpec:
     """Merge layers of a segment. `kind`: a CompactionKind; `seed`: the sizes of the new parts are drawn from it.
 
-    `bottom`: for BOTTOMS the index of the older of the two, counted from the oldest bottom main.
+    `bottom`: for BOTTOMS the index of the older of the two, counted from the oldest bottom main. What has expired at
+    `now_ms`, by the clock of the owner, is removed.
     """
 
     store: str
@@ -72,13 +73,15 @@ class CompactSpec:
     kind: int
     seed: int
     bottom: int = 0
+    now_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class ReleaseSpec:
     """Publish what is known of the log, then remove these files, which nothing needs any more.
 
-    `segments`: by segment, the version of its manifest that made the files unnecessary.
+    `segments`: by segment, the version of its manifest that made the files unnecessary. `clock_ms`: what the clock of
+    the worker may have reached, according to the log.
     """
 
     worker: int
@@ -88,6 +91,7 @@ class ReleaseSpec:
     lsn_durable: int
     segments: dict[int, int]
     paths: tuple[str, ...]
+    clock_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import compress, repeat
-from operator import is_not
 
 import numpy as np
 
-from shardstore.identifiers import TOMBSTONE, Stored
+from shardstore.identifiers import TOMBSTONE, Expiring, Stored
 from shardstore.key_range import KeyRange
 from shardstore.limits import BUFFERED_ENTRY_BYTES
-from shardstore.tables.column_items import as_list
+from shardstore.tables.column_items import as_list, payload_bytes
+from shardstore.tables.expired import are_living
 from shardstore.tables.key_ranges import NO_KEYS
 from shardstore.tables.stretches import NOTHING_THERE, KeyMark, KeysAlone, LayerPage, Measure
 from shardstore.tables.table_format import Entries
@@ -40,6 +40,8 @@ class ActiveLayer:
         """A sample that shows how the bytes put here are spread over the keys."""
         self.deletes = 0
         """Upper bound on the keys deleted here: a key that was deleted twice counts twice, even if it was put since."""
+        self.may_expire = False
+        """Whether a value put here expires, even if the key was written again since."""
         self._in_order = SortedEntries(self.entries)
         self.size_bytes = 0
         """Upper bound on the memory held: overwritten values still count."""
@@ -69,13 +71,20 @@ class ActiveLayer:
         return self._noted(len(keys), entries_before, payload_bytes, lsn)
 
     def change(
-        self, keys: Sequence[bytes], values: Sequence[Stored], deletes: int, payload_bytes: int, lsn: int
+        self,
+        keys: Sequence[bytes],
+        values: Sequence[Stored],
+        deletes: int,
+        may_expire: bool,
+        payload_bytes: int,
+        lsn: int,
     ) -> int:
         """Apply a batch of puts and deletes; the last of equal keys wins. Returns the growth of `size_bytes`.
 
-        `deletes`: how many of the values are TOMBSTONE.
+        `deletes`: how many of the values are TOMBSTONE. `may_expire`: whether some of them are Expiring.
         """
         self.deletes += deletes
+        self.may_expire |= may_expire
         return self.put(keys, values, payload_bytes, lsn)
 
     def clear(self, key_range: KeyRange, lsn: int) -> int:
@@ -101,7 +110,7 @@ class ActiveLayer:
         twin.entries = self.entries.copy()
         twin._in_order = self._in_order.copy(twin.entries)
         twin.lsn_first, twin.size_bytes = self.lsn_first, self.size_bytes
-        twin.cleared, twin.deletes = self.cleared, self.deletes
+        twin.cleared, twin.deletes, twin.may_expire = self.cleared, self.deletes, self.may_expire
         return twin
 
     def get_many(self, keys: Sequence[bytes]) -> list[Stored | None]:
@@ -135,20 +144,20 @@ class ActiveLayer:
         return None
 
     def living(self, key_range: KeyRange) -> int | None:
-        """How many keys have a value in the range; None if some were deleted here."""
-        return None if self.deletes else self._in_order.count(key_range)
+        """How many keys have a value in the range; None if some were deleted or expire here."""
+        return None if self.deletes or self.may_expire else self._in_order.count(key_range)
 
-    def keys_alone(self, key_range: KeyRange) -> Sequence[KeysAlone]:
+    def keys_alone(self, key_range: KeyRange, now_ms: int) -> Sequence[KeysAlone]:
         """All keys in the range: sorted ones for each piece."""
         pieces = self._in_order.between(key_range)
-        if not self.deletes:
+        if not self.deletes and not self.may_expire:
             return [KeysAlone(keys, None) for keys, _ in pieces]
         return [
-            KeysAlone(keys, np.fromiter(map(is_not, as_list(values), repeat(TOMBSTONE)), np.bool_, len(keys)))
+            KeysAlone(keys, np.fromiter(are_living(as_list(values), self.may_expire, now_ms), np.bool_, len(keys)))
             for keys, values in pieces
         ]
 
-    def measure(self, key_range: KeyRange) -> Measure:
+    def measure(self, key_range: KeyRange, now_ms: int) -> Measure:
         """How much lies in the range. Entries are not sorted for that; until they are, any number of them may."""
         held = len(self.entries)
         is_sorted = self._in_order.is_sorted
@@ -157,7 +166,8 @@ class ActiveLayer:
         if not entries or not extent:
             return NOTHING_THERE
         share_bytes = self._payload_bytes() * entries // held
-        return Measure(entries if is_sorted else 0, entries, 0, min(self.deletes, entries), share_bytes, extent)
+        least = entries if is_sorted and not self.may_expire else 0
+        return Measure(least, entries, 0, min(self.deletes, entries), share_bytes, extent)
 
     def check_invariants(self) -> None:
         """Raise AssertionError if an invariant of this class, or of its sorted form, does not hold.
@@ -166,8 +176,10 @@ class ActiveLayer:
         """
         assert self.lsn_first or not self, "a layer with entries has no first LSN"
         self.cleared.check_invariants()
-        payload_bytes = sum(map(len, self.entries)) + sum(len(value) for value in self.entries.values() if value)
-        assert payload_bytes <= self._payload_bytes(), "entries take more memory than is counted"
+        held_bytes = sum(map(len, self.entries)) + int(payload_bytes([*self.entries.values()]).sum())
+        assert held_bytes <= self._payload_bytes(), "entries take more memory than is counted"
+        kinds = set(map(type, self.entries.values()))
+        assert self.may_expire or Expiring not in kinds, "a value expires in a layer where none may"
         self._in_order.check_invariants()
 
     def _noted(self, keys: int, entries_before: int, payload_bytes: int, lsn: int) -> int:

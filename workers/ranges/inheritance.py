@@ -38,8 +38,8 @@ class ParentRange(Protocol):
     def view(self) -> RangeView:
         """The range as it is now, valid until the next event. Raises Corruption, StorageFailure."""
 
-    def pin(self) -> PinnedView:
-        """The range as it is now, valid until it is released. Raises Corruption, StorageFailure."""
+    def pin(self, now_ms: int) -> PinnedView:
+        """The range as it is at this moment, valid until it is released. Raises Corruption, StorageFailure."""
 
     def value_bytes_mean(self) -> int:
         """About the mean size of an entry, never 0."""
@@ -83,6 +83,9 @@ class Inheritance:
         """All layers of the parents, those of each parent oldest first. Raises Corruption, StorageFailure."""
         return [Clipped(layer, parent.key_range) for parent in self.parents for layer in parent.view().layers]
 
-    def pin(self) -> list[PinnedRange]:
-        """Pin the parents as they are now: writes applied later do not show. Raises Corruption, StorageFailure."""
-        return [pinned.within(parent.key_range) for parent in self.parents for pinned in parent.pin().ranges]
+    def pin(self, now_ms: int) -> list[PinnedRange]:
+        """Pin the parents as they are at this moment: writes applied later do not show.
+
+        Raises Corruption, StorageFailure.
+        """
+        return [pinned.within(parent.key_range) for parent in self.parents for pinned in parent.pin(now_ms).ranges]

@@ -202,6 +202,12 @@ class OwnedRange:
         return 0 if self.waits_for_compaction else self.overlay.due_bytes
 
     @property
+    def may_expire(self) -> bool:
+        """Whether some of its own entries may expire."""
+        in_files = self.segment is not None and self.segment.expiring > 0
+        return in_files or any(layer.may_expire for layer in self.overlay.layers())
+
+    @property
     def version(self) -> int:
         """The version of the manifest; 0 for a child without files. Raises Corruption, StorageFailure."""
         stored = self.stored()
@@ -227,11 +233,18 @@ class OwnedRange:
         return stored.tables
 
     def apply(
-        self, keys: Sequence[bytes], values: Sequence[Stored] | None, payload_bytes: int, lsn: int, deletes: int = 0
+        self,
+        keys: Sequence[bytes],
+        values: Sequence[Stored] | None,
+        payload_bytes: int,
+        lsn: int,
+        deletes: int = 0,
+        may_expire: bool = False,
     ) -> int:
         """Apply a logged write to the active layer; this cannot fail. Without values, the keys are deleted.
 
-        `deletes`: how many of the values are TOMBSTONE. Returns by how many bytes the layer has grown.
+        `deletes`: how many of the values are TOMBSTONE. `may_expire`: whether some are Expiring. Returns by how many
+        bytes the layer has grown.
         """
         if keys:  # a BAR has none, and changes nothing that a scan shows
             self.writes_applied += 1
@@ -240,9 +253,10 @@ class OwnedRange:
         active = self.overlay.writable(lsn)
         if values is None:
             return active.delete(keys, payload_bytes, lsn)
-        if deletes:
-            self.empty_ranges.note_put([key for key, value in zip(keys, values, strict=True) if value is not TOMBSTONE])
-            return active.change(keys, values, deletes, payload_bytes, lsn)
+        if deletes or may_expire:
+            put = [key for key, value in zip(keys, values, strict=True) if value is not TOMBSTONE] if deletes else keys
+            self.empty_ranges.note_put(put)
+            return active.change(keys, values, deletes, may_expire, payload_bytes, lsn)
         self.empty_ranges.note_put(keys)
         return active.put(keys, values, payload_bytes, lsn)
 
@@ -279,13 +293,14 @@ class OwnedRange:
         below = [(layer, NO_KEYS) for layer in stored]
         return RangeView(uncleared([*below, *((layer, layer.cleared) for layer in held)], self.key_range))
 
-    def pin(self) -> PinnedView:
-        """The range as it is now, valid until it is released. Raises Corruption, StorageFailure."""
+    def pin(self, now_ms: int) -> PinnedView:
+        """The range as it is at this moment, valid until it is released. Raises Corruption, StorageFailure."""
         stored = self.stored()
         if isinstance(stored, Segment):
             pinned = PinnedRange(stored.layers(), self.tables, self.version, self.overlay.pin())
-            return PinnedView([pinned], self.writes_applied, self.key_range)
-        return PinnedView([*stored.pin(), PinnedRange((), (), 0, self.overlay.pin())], None, self.key_range)
+            return PinnedView([pinned], self.writes_applied, self.key_range, now_ms)
+        pins = [*stored.pin(now_ms), PinnedRange((), (), 0, self.overlay.pin())]
+        return PinnedView(pins, None, self.key_range, now_ms)
 
     def is_shown_by(self, pinned: PinnedView | None) -> bool:
         """Whether a view shows what the range holds now; None stands for `view`. Never for a child without files."""

@@ -54,14 +54,20 @@ def highest_lsn_in_tables(filesystem: Filesystem, store: str, worker: int, manif
     return max((manifest.checkpoint_of(log_id) for manifest in manifests), default=0)
 
 
-def open_log(filesystem: Filesystem, store: str, worker: int, entropy: Entropy) -> tuple[RecoveredLog, dict[int, int]]:
+def open_log(
+    filesystem: Filesystem, store: str, worker: int, entropy: Entropy, clock_ms: int
+) -> tuple[RecoveredLog, dict[int, int]]:
     """Recover the log of a worker. Returns it with the epochs of all segments in the data directory.
+
+    `clock_ms`: the moment that the clock of the worker may reach before another lease of it is logged.
 
     Raises StorageFailure. Raises Corruption for damage; then nothing has been changed.
     """
     manifests = readable_manifests(filesystem, store)
     lsn_floor = highest_lsn_in_tables(filesystem, store, worker, manifests)
-    return recover(filesystem, worker, store, lsn_floor, entropy), known_segments(filesystem, manifests)
+    return recover(filesystem, worker, store, lsn_floor, entropy, clock_ms=clock_ms), known_segments(
+        filesystem, manifests
+    )
 
 
 def open_range(

@@ -64,11 +64,13 @@ class PinnedView:
 
     `writes`: how many writes had been applied to the range when it was pinned; None if it read its parents then.
     `key_range`: the keys of the range. What a parent clears is in its own range, so it hides nothing of other parents.
+    `now_ms`: when it was pinned, by the clock of the worker: it shows what had not expired then.
     """
 
     ranges: Sequence[PinnedRange]
     writes: int | None
     key_range: KeyRange
+    now_ms: int
 
     @property
     def view(self) -> RangeView:
@@ -105,6 +107,11 @@ class Clipped:
     layer: Ordered
     key_range: KeyRange
 
+    @property
+    def may_expire(self) -> bool:
+        """Whether some of its values may expire."""
+        return self.layer.may_expire
+
     def sort(self, keys_max: int) -> int:
         """Sort up to `keys_max` more keys, of the whole layer. Returns how many were sorted."""
         return self.layer.sort(keys_max)
@@ -134,12 +141,12 @@ class Clipped:
         wanted = key_range.intersection(self.key_range)
         return self.layer.living(wanted) if wanted else 0
 
-    def keys_alone(self, key_range: KeyRange) -> Sequence[KeysAlone]:
+    def keys_alone(self, key_range: KeyRange, now_ms: int) -> Sequence[KeysAlone]:
         """All keys in both ranges."""
         wanted = key_range.intersection(self.key_range)
-        return self.layer.keys_alone(wanted) if wanted else ()
+        return self.layer.keys_alone(wanted, now_ms) if wanted else ()
 
-    def measure(self, key_range: KeyRange) -> Measure:
+    def measure(self, key_range: KeyRange, now_ms: int) -> Measure:
         """About how much lies in both ranges."""
         wanted = key_range.intersection(self.key_range)
-        return self.layer.measure(wanted) if wanted else sum_of(())
+        return self.layer.measure(wanted, now_ms) if wanted else sum_of(())

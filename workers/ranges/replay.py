@@ -16,14 +16,14 @@ import numpy.typing as npt
 
 from shardstore.errors import Corruption
 from shardstore.identifiers import TOMBSTONE, Stored
-from shardstore.limits import KEY_BYTES_MAX, KEY_BYTES_MIN, VALUE_BYTES_MAX
+from shardstore.limits import EXPIRING_BYTES, KEY_BYTES_MAX, KEY_BYTES_MIN, VALUE_BYTES_MAX
 from shardstore.wire.columns import InvalidColumn, decode
 from shardstore.wire.wire_format import Flag
 from shardstore.workers.ranges.owned_range import OwnedRange
 from shardstore.workers.ranges.results import BARRED, Taken, WriteResult
 from shardstore.workers.ranges.sequence_spans import RequestNumbers
-from shardstore.workers.wal.batch_values import stored_values
-from shardstore.workers.wal.record_format import Record, RecordKind, range_of_clear
+from shardstore.workers.wal.batch_values import number_of_increment, stored_values
+from shardstore.workers.wal.record_format import Record, RecordKind, moment_of_clock, range_of_clear
 from shardstore.workers.wal.record_run import Headers, RecordRun
 
 COLLECTED_ENTRIES = 4_096
@@ -35,10 +35,14 @@ _KEYS_FIXED, _VALUES_FIXED = int(Flag.KEYS_FIXED), int(Flag.VALUES_FIXED)
 
 
 class Replayed(NamedTuple):
-    """The LSN from which damaged ranges need the log, None if none does; and the newest segment with records."""
+    """The LSN from which damaged ranges need the log, None if none does; and the newest segment with records.
+
+    `clock_ms`: the moment that the clock of the worker may have reached, as the log says.
+    """
 
     first_kept: int | None
     newest_segment: int
+    clock_ms: int
 
 
 def replay(ranges: Mapping[int, OwnedRange], runs: Iterable[RecordRun], log_id: int) -> Replayed:
@@ -53,7 +57,7 @@ def replay(ranges: Mapping[int, OwnedRange], runs: Iterable[RecordRun], log_id: 
         if owned.damage is None
     }
     kept: list[int] = []
-    newest_segment = 0
+    newest_segment = clock_ms = 0
     for run in runs:
         for segment, kind, records in _alike(run.by_segment()):
             newest_segment = max(newest_segment, segment)
@@ -62,15 +66,17 @@ def replay(ranges: Mapping[int, OwnedRange], runs: Iterable[RecordRun], log_id: 
                 of_range.take(records, kind)
             elif segment in ranges:
                 kept.append(records.lsn_first)
+            elif not segment:
+                clock_ms = max(clock_ms, *map(moment_of_clock, records.records()))
     for of_range in waiting.values():
         of_range.apply()
-    return Replayed(min(kept, default=None), newest_segment)
+    return Replayed(min(kept, default=None), newest_segment, clock_ms)
 
 
 class _Waiting:
     """Records of one range that are not applied yet, in the order of the log: deletes and takes, or puts and batches.
 
-    `_tombstones` counts those among the values.
+    `_tombstones` counts those among the values; `_may_expire` says whether some expire.
     """
 
     def __init__(self, owned: OwnedRange, checkpoint: int) -> None:
@@ -80,6 +86,7 @@ class _Waiting:
         self._keys: list[bytes] = []
         self._values: list[Stored] = []
         self._tombstones = 0
+        self._may_expire = False
         self._clients: list[RequestNumbers] = []
         self._sequences: list[RequestNumbers] = []
         self._results: list[WriteResult] = []
@@ -103,13 +110,15 @@ class _Waiting:
         active = self._owned.overlay.active
         if self._deletes:
             active.delete(self._keys, self._payload_bytes, self._lsn_first)
-        elif self._tombstones:
-            active.change(self._keys, self._values, self._tombstones, self._payload_bytes, self._lsn_first)
+        elif self._tombstones or self._may_expire:
+            counted = self._tombstones, self._may_expire
+            active.change(self._keys, self._values, *counted, self._payload_bytes, self._lsn_first)
         else:
             active.put(self._keys, self._values, self._payload_bytes, self._lsn_first)
         clients, sequences = np.concatenate(self._clients), np.concatenate(self._sequences)
         self._owned.dedup.note_all_again(clients, sequences, self._results, self._lsn_last)
         self._keys, self._values, self._tombstones, self._payload_bytes = [], [], 0, 0
+        self._may_expire = False
         self._clients, self._sequences, self._results = [], [], []
 
     def _take_single(self, run: RecordRun, deletes: bool) -> None:
@@ -138,17 +147,21 @@ class _Waiting:
             self._take_take(record, header)
             return
         self._make_way_for(kind == _DELETE)
+        result = bytes(values) if kind == _INCREMENT else None
         try:
             self._keys += decode(keys, bool(layout & _KEYS_FIXED), entries, KEY_BYTES_MIN, KEY_BYTES_MAX)
-            if kind == _BATCH:
-                stored = stored_values(values, bool(layout & _VALUES_FIXED), entries)
+            if kind == _BATCH or (kind == _INCREMENT and not layout & _VALUES_FIXED):
+                stored, may_expire = stored_values(values, bool(layout & _VALUES_FIXED), entries)
                 self._values += stored
                 self._tombstones += stored.count(TOMBSTONE)
+                self._may_expire |= may_expire
+                self._payload_bytes += EXPIRING_BYTES * entries * may_expire
+                result = number_of_increment(stored) if kind == _INCREMENT else None
             elif kind != _DELETE:
                 self._values += decode(values, bool(layout & _VALUES_FIXED), entries, 0, VALUE_BYTES_MAX)
         except InvalidColumn as error:
             raise Corruption(f"log record {lsn}", 0, f"passes its checksum but is no batch: {error}") from None
-        self._note(header, len(keys) + len(values), (bytes(values) if kind == _INCREMENT else None,))
+        self._note(header, len(keys) + len(values), (result,))
 
     def _take_take(self, record: Record, header: Headers) -> None:
         """Collect a TAKE: the delete of a key that had this value."""

@@ -43,6 +43,11 @@ class Uncleared:
     layer: Ordered
     cleared: KeyRanges
 
+    @property
+    def may_expire(self) -> bool:
+        """Whether some of its values may expire."""
+        return self.layer.may_expire
+
     def sort(self, keys_max: int) -> int:
         """Sort up to `keys_max` more keys, of the whole layer. Returns how many were sorted."""
         return self.layer.sort(keys_max)
@@ -90,14 +95,15 @@ class Uncleared:
         counts = [self.layer.living(piece) for piece, _ in self._extents(key_range, False)]
         return None if None in counts else sum(filter(None, counts))
 
-    def keys_alone(self, key_range: KeyRange) -> Sequence[KeysAlone]:
+    def keys_alone(self, key_range: KeyRange, now_ms: int) -> Sequence[KeysAlone]:
         """All keys that show in the range, separately for each piece."""
-        return [keys for piece, _ in self._extents(key_range, False) for keys in self.layer.keys_alone(piece)]
+        pieces = self._extents(key_range, False)
+        return [keys for piece, _ in pieces for keys in self.layer.keys_alone(piece, now_ms)]
 
-    def measure(self, key_range: KeyRange) -> Measure:
+    def measure(self, key_range: KeyRange, now_ms: int) -> Measure:
         """About how much shows in the range: no more than the whole layer has there."""
-        shown = sum_of(self.layer.measure(piece) for piece in self.cleared.outside(key_range))
-        whole = self.layer.measure(key_range)
+        shown = sum_of(self.layer.measure(piece, now_ms) for piece in self.cleared.outside(key_range))
+        whole = self.layer.measure(key_range, now_ms)
         return shown._replace(
             entries_max=min(shown.entries_max, whole.entries_max), bytes=min(shown.bytes, whole.bytes)
         )

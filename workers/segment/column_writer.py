@@ -11,9 +11,17 @@ from typing import NamedTuple
 import msgpack
 import numpy as np
 
-from shardstore.identifiers import TOMBSTONE, Buffer, Stored
-from shardstore.tables.column_items import MIDDLE_BIN_MAX, NIL_BYTES, SMALL_BIN_MAX, as_array, as_list
+from shardstore.identifiers import TOMBSTONE, Buffer, Expiring, Stored
+from shardstore.tables.column_items import (
+    MIDDLE_BIN_MAX,
+    NIL_BYTES,
+    SMALL_BIN_MAX,
+    as_array,
+    as_list,
+    payload_bytes,
+)
 from shardstore.tables.table_format import OFFSET_BYTES, FixedItems, Integers
+from shardstore.wire.expiring_items import encode_item
 
 
 class BlockColumn(NamedTuple):
@@ -27,13 +35,15 @@ class BlockColumn(NamedTuple):
 class EncodedColumn:
     """The items back to back, and where each begins; `offsets` has one item more, for the end.
 
-    `lengths` are the payload bytes of the items without tombstones; of a fixed column the one length.
+    `lengths` are the payload bytes of the items without tombstones; of a fixed column the one length. `moments` are
+    those of the items that expire.
     """
 
     body: Buffer
     offsets: Integers
     fixed: bool
     lengths: Integers
+    moments: Sequence[int] = ()
 
     def block(self, first: int, last: int) -> BlockColumn:
         """Items `first` to `last` (excluded)."""
@@ -53,10 +63,13 @@ def encode_fixed_items(items: Sequence[bytes] | FixedItems, stride: int) -> Enco
 
 
 def encode_variable_items(items: Sequence[Stored] | FixedItems) -> EncodedColumn:
-    """Encode items of any length. Tombstones are allowed."""
+    """Encode items of any length. Tombstones and expiring values are allowed."""
     plain = as_list(items)
+    try:
+        lengths = np.fromiter(map(len, plain), np.int64, len(plain))
+    except TypeError:
+        return _encode_expiring(plain)
     packed: bytes = msgpack.packb(plain, default=_nil)
-    lengths = np.fromiter(map(len, plain), np.int64, len(plain))
     sizes = lengths + 2 + (lengths > SMALL_BIN_MAX) + 2 * (lengths > MIDDLE_BIN_MAX)
     if not lengths.all():
         present = ~np.fromiter(map(is_, plain, repeat(TOMBSTONE)), np.bool_, len(plain))
@@ -65,6 +78,15 @@ def encode_variable_items(items: Sequence[Stored] | FixedItems) -> EncodedColumn
     offsets = np.concatenate((np.zeros(1, np.int64), np.cumsum(sizes)))
     body = memoryview(packed)[len(packed) - int(offsets[-1]) :]
     return EncodedColumn(body, offsets, False, lengths)
+
+
+def _encode_expiring(items: Sequence[Stored]) -> EncodedColumn:
+    """Encode items of which some expire, each by itself."""
+    encoded = list(map(encode_item, items))
+    offsets = np.concatenate((np.zeros(1, np.int64), np.cumsum(np.fromiter(map(len, encoded), np.int64, len(items)))))
+    moments = [item.moment for item in items if type(item) is Expiring]
+    stored = [item for item in items if item is not TOMBSTONE]
+    return EncodedColumn(memoryview(b"".join(encoded)), offsets, False, payload_bytes(stored), moments)
 
 
 def _nil(_: object) -> None:

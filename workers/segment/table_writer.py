@@ -12,6 +12,7 @@ import numpy as np
 from shardstore.checksum import checksum
 from shardstore.compression import Codec, codec_of, is_worth_it
 from shardstore.errors import StorageFailure
+from shardstore.identifiers import Expiring
 from shardstore.limits import BLOCK_ENTRIES
 from shardstore.seams.filesystem import Filesystem
 from shardstore.segment_options import DEFAULTS, SegmentOptions
@@ -33,6 +34,7 @@ from shardstore.tables.table_format import (
     TableRecord,
     Values,
     encode_footer,
+    quantiles_of,
     seed_at,
 )
 from shardstore.wire import messages
@@ -49,7 +51,9 @@ SLICE_ENTRIES = 16_384
 
 def layout_of(entries: Entries) -> Layout:
     """The densest layout that fits the entries."""
-    return Layout(stride_of_items(entries.keys), stride_of_items(entries.values))
+    value_stride = stride_of_items(entries.values)
+    may_expire = not value_stride and Expiring in set(map(type, entries.values))
+    return Layout(stride_of_items(entries.keys), value_stride, may_expire)
 
 
 class TableWriter:
@@ -76,6 +80,7 @@ class TableWriter:
         self._key_lengths: list[int] = []
         self._value_lengths: list[int] = []
         self._tombstones = 0
+        self._moments: list[int] = []
         self._file = filesystem.create(identity.path)
 
     def __enter__(self) -> TableWriter:
@@ -103,6 +108,7 @@ class TableWriter:
         self._key_lengths += _extremes(key_column.lengths)
         self._value_lengths += _extremes(value_column.lengths)
         self._tombstones += 0 if value_column.fixed else len(values) - len(value_column.lengths)
+        self._moments += value_column.moments
         bounds = block_bounds(key_column.offsets + value_column.offsets, self._options.block_bytes)
         for first, last in pairwise(bounds):
             self._add_block(key_list[first:last], key_column.block(first, last), value_column.block(first, last))
@@ -112,6 +118,7 @@ class TableWriter:
 
     def finish(self, lsn_first: int, lsn_last: int) -> TableRecord:
         """Write indexes, filter, properties and footer. The table covers `lsn_first` to `lsn_last`."""
+        assert self._layout.may_expire or not self._moments, "values expire in a file of the version without any"
         assert 1 <= len(self._records) <= BLOCKS_MAX
         digests = np.concatenate(self._digests)
         properties = self._properties(len(digests), lsn_first, lsn_last)
@@ -132,6 +139,8 @@ class TableWriter:
             properties.key_first,
             properties.key_last,
             footer_checksum,
+            expiring=len(self._moments),
+            moments=quantiles_of(self._moments),
         )
 
     def sync(self) -> None:

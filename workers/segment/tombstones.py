@@ -1,4 +1,4 @@
-"""Which tombstones are still needed: those whose key an older table may hold."""
+"""Which tombstones are still needed: those whose key an older table may hold. Expired values become tombstones."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from operator import is_
 
 import numpy as np
 
-from shardstore.identifiers import TOMBSTONE
+from shardstore.identifiers import TOMBSTONE, Expiring
 from shardstore.tables.bloom import Mask
 from shardstore.tables.column_items import as_list
 from shardstore.tables.digests import digests_of
@@ -34,6 +34,14 @@ def without_needless_tombstones(entries: Entries, older: Iterable[Table]) -> Ent
     selectors = kept.tolist()
     kept_keys = keys[kept] if isinstance(keys, np.ndarray) else list(compress(keys, selectors))
     return Entries(kept_keys, list(compress(values, selectors)))
+
+
+def with_tombstones_for_expired(entries: Entries, now_ms: int) -> Entries:
+    """The entries, with a tombstone for each value that has expired: it still hides the older ones of its key."""
+    keys, values = entries
+    if isinstance(values, np.ndarray):
+        return entries
+    return Entries(keys, [TOMBSTONE if type(each) is Expiring and each.moment <= now_ms else each for each in values])
 
 
 def may_hold(tables: Iterable[Table], keys: Sequence[bytes]) -> Mask:

@@ -18,6 +18,7 @@ from shardstore.tables.counting import count_step, estimated
 from shardstore.wire.messages import CountReply, encode
 from shardstore.workers.ranges.owned_range import OwnedRange
 from shardstore.workers.ranges.range_view import PinnedView
+from shardstore.workers.serving.hybrid_clock import HybridClock
 from shardstore.workers.serving.reply import Asker
 from shardstore.workers.serving.requests import count_request_of, range_within
 
@@ -40,16 +41,20 @@ class CountPath:
     def __init__(self) -> None:
         self._begun: dict[RequestId, _Counting] = {}
 
-    def count(self, owned: OwnedRange, asker: Asker, frames: Sequence[bytes], pressure: int) -> Send | None:
+    def count(
+        self, owned: OwnedRange, asker: Asker, frames: Sequence[bytes], pressure: int, clock: HybridClock
+    ) -> Send | None:
         """Reply to a COUNT; None if it needs another turn. Raises InvalidRequest, Corruption, StorageFailure."""
         if not asker.header.client:
             raise InvalidRequest("a count needs the client id that HELLO gives")
         request = count_request_of(frames)
         wanted = range_within(request.start, request.end, owned.key_range)
         if request.estimate:
-            reply = CountReply(*estimated(owned.view().layers, wanted))
+            reply = CountReply(*estimated(owned.view().layers, wanted, clock.now_ms()))
         else:
-            entries = self._counted(owned, RequestId(asker.header.client, asker.header.sequence), wanted)
+            entries = self._counted(
+                owned, RequestId(asker.header.client, asker.header.sequence), wanted, clock.now_ms()
+            )
             if entries is None:
                 return None
             reply = CountReply(entries)
@@ -61,13 +66,14 @@ class CountPath:
         if begun is not None:
             begun.pinned.release()
 
-    def _counted(self, owned: OwnedRange, request: RequestId, wanted: KeyRange) -> int | None:
+    def _counted(self, owned: OwnedRange, request: RequestId, wanted: KeyRange, now_ms: int) -> int | None:
         """The number of keys; None if it is not known after this turn."""
         begun = self._begun.get(request)
+        now_ms = begun.pinned.now_ms if begun else now_ms
         view = begun.pinned.view if begun else owned.view()
         entries, left = (begun.entries, begun.left) if begun else (0, wanted)
         if view.sort(SORTED_A_TURN):
-            counted = count_step(view.layers, left)
+            counted = count_step(view.layers, left, now_ms)
             entries += counted.entries
             if counted.left is None:
                 if begun:
@@ -76,6 +82,6 @@ class CountPath:
                 return entries
             left = counted.left
         if begun is None:
-            begun = self._begun[request] = _Counting(owned.pin(), entries, left)
+            begun = self._begun[request] = _Counting(owned.pin(now_ms), entries, left)
         begun.entries, begun.left = entries, left
         return None

@@ -19,8 +19,8 @@ from shardstore.workers.ranges.results import FAILED, Taken, WriteResult, ending
 from shardstore.workers.serving.reply import Asker
 
 WaitingAsker: TypeAlias = tuple[Asker, WriteResult]
-_PLAIN = frozenset((Op.PUT, Op.DELETE, Op.DELETE_RANGE))
-_OF_CONDITION = frozenset((Op.COMPARE_AND_SET, Op.BATCH))
+_PLAIN = frozenset((Op.PUT, Op.PUT_UNTIL, Op.DELETE, Op.DELETE_RANGE))
+_OF_CONDITION = frozenset((Op.COMPARE_AND_SET, Op.BATCH, Op.EXPIRE))
 _NO_COUNTER = Refusal(
     "the value is no counter, which is a whole number of 64 bits in decimal digits, or the sum would be beyond "
     "64 bits; it stays as it is"
@@ -44,7 +44,8 @@ class Ahead(NamedTuple):
 class LoggedWrite:
     """A write that is not applied yet. It is in the WAL once `lsn` is not 0.
 
-    `values` is None for deletes; `deletes` counts the tombstones among them. `waiting` holds the requests that get a
+    `values` is None for deletes; `deletes` counts the tombstones among them, and `may_expire` says whether some expire.
+    `waiting` holds the requests that get a
     reply once the write is applied: the request itself, its retries, and others whose reply depends on this write,
     which a crash could undo until then. `emptied`: keys of which none has a value once the write is applied.
     `ahead`: a layer with what was logged up to this write.
@@ -57,6 +58,7 @@ class LoggedWrite:
     waiting: list[WaitingAsker]
     deletes: int = 0
     emptied: KeyRange | None = None
+    may_expire: bool = False
     ahead: Ahead | None = field(default=None, init=False)
     lsn: int = field(default=0, init=False)
     _entries: dict[bytes, Stored] | None = field(default=None, init=False)
@@ -76,7 +78,7 @@ class LoggedWrite:
         """Apply the write to a layer. Returns the growth of its `size_bytes`."""
         if self.values is None:
             return layer.delete(self.keys, self.payload_bytes, self.lsn)
-        return layer.change(self.keys, self.values, self.deletes, self.payload_bytes, self.lsn)
+        return layer.change(self.keys, self.values, self.deletes, self.may_expire, self.payload_bytes, self.lsn)
 
     def get(self, key: bytes) -> Stored | None:
         """The value or tombstone that the write stores for a key; None if it has neither."""
@@ -88,7 +90,9 @@ class LoggedWrite:
 
     def apply(self) -> int:
         """Apply it to the overlay. Returns by how many bytes that has grown."""
-        grown_bytes = self.owned.apply(self.keys, self.values, self.payload_bytes, self.lsn, self.deletes)
+        grown_bytes = self.owned.apply(
+            self.keys, self.values, self.payload_bytes, self.lsn, self.deletes, self.may_expire
+        )
         if self.emptied is not None:
             self.owned.empty_ranges.note(self.emptied)
         return grown_bytes

@@ -8,18 +8,21 @@ from shardstore.identifiers import Stored
 from shardstore.wire.columns import positions_of
 from shardstore.workers.overlay.overlay import fill
 from shardstore.workers.ranges.owned_range import OwnedRange
+from shardstore.workers.serving.hybrid_clock import HybridClock
 from shardstore.workers.serving.logged_write import LoggedWrite
 
 
 class NewestValues:
     """The newest values of the keys of a range.
 
-    `logged`: all writes of the worker that are not applied yet. `met`: the newest of them with a value that was looked
-    at here; a reply that depends on such a value has to wait for it. None if there is none.
+    `clock`: that by which values expire. `logged`: all writes of the worker that are not applied yet. `met`: the newest
+    of them with a value that was looked at here; a reply that depends on such a value has to wait for it. None if there
+    is none.
     """
 
-    def __init__(self, owned: OwnedRange, logged: Reversible[LoggedWrite]) -> None:
+    def __init__(self, owned: OwnedRange, logged: Reversible[LoggedWrite], clock: HybridClock) -> None:
         self.owned = owned
+        self.clock = clock
         self._logged = logged
         self.met: LoggedWrite | None = None
 

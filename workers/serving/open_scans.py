@@ -47,7 +47,10 @@ _CURSOR = struct.Struct("<IQ")
 
 @dataclass(slots=True, eq=False)
 class OpenScan:
-    """One scan in one range. `request` asked for its first page there. A scan without a view isolates the range."""
+    """One scan in one range. `request` asked for its first page there. A scan without a view isolates the range.
+
+    `clock_ms`: when it began, by the clock of the worker: it shows what had not expired then.
+    """
 
     cursor: bytes
     request: RequestId
@@ -56,6 +59,7 @@ class OpenScan:
     owned: OwnedRange
     pinned: PinnedView | None
     keep_until_ns: int
+    clock_ms: int
 
 
 class HeldByScans(NamedTuple):
@@ -118,10 +122,10 @@ class OpenScans:
         except Busy:
             pinned.release()
             raise
-        return self._add(owned, asker, pinned, now_ns + SCAN_IDLE_NS)
+        return self._add(owned, asker, pinned, now_ns + SCAN_IDLE_NS, pinned.now_ms)
 
-    def open_isolation(self, owned: OwnedRange, asker: Asker, now_ns: int) -> OpenScan:
-        """Open a scan that keeps the writers of the range waiting. Raises Busy."""
+    def open_isolation(self, owned: OwnedRange, asker: Asker, now_ns: int, clock_ms: int) -> OpenScan:
+        """Open a scan, begun at this moment, that keeps the writers of the range waiting. Raises Busy."""
         self._make_room(now_ns)
         if owned.role is FENCE_WANTED:
             raise Busy("the range is about to be split, merged or moved", 1, 1, SCAN_RETRY_NS)
@@ -130,7 +134,7 @@ class OpenScans:
             if owned.isolated_until_ns:
                 raise Busy("another scan isolates the range", 1, 1, SCAN_RETRY_NS)
         owned.isolate(now_ns + ISOLATION_NS_MAX)
-        return self._add(owned, asker, None, owned.isolated_until_ns)
+        return self._add(owned, asker, None, owned.isolated_until_ns, clock_ms)
 
     def has_scans_of(self, owned: OwnedRange) -> bool:
         """Whether an open scan reads the range."""
@@ -236,10 +240,13 @@ class OpenScans:
         layers = {layer: layer.size_bytes for pin in self._pins for layer in pin.held_alone()}
         return sum(layers.values())
 
-    def _add(self, owned: OwnedRange, asker: Asker, pinned: PinnedView | None, keep_until_ns: int) -> OpenScan:
+    def _add(
+        self, owned: OwnedRange, asker: Asker, pinned: PinnedView | None, keep_until_ns: int, clock_ms: int
+    ) -> OpenScan:
         cursor = _CURSOR.pack(owned.epoch, self._entropy.below(2**64))
         request = RequestId(asker.header.client, asker.header.sequence)
-        scan = self._scans[cursor] = OpenScan(cursor, request, asker.link, asker.peer, owned, pinned, keep_until_ns)
+        place = cursor, request, asker.link, asker.peer
+        scan = self._scans[cursor] = OpenScan(*place, owned, pinned, keep_until_ns, clock_ms)
         self._by_request[request] = scan
         self._pins.update(pinned.pins if pinned else ())
         return scan

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from shardstore.errors import InvalidRequest
-from shardstore.identifiers import Stored
+from shardstore.identifiers import Expiring, Stored
 from shardstore.key_range import KeyRange
 from shardstore.limits import (
     BOUND_BYTES_MAX,
@@ -18,11 +18,12 @@ from shardstore.limits import (
 )
 from shardstore.options import ScanMode
 from shardstore.wire import counters
-from shardstore.wire.columns import InvalidColumn, all_within, count_of_variable, decode, fixed_within
+from shardstore.wire.columns import InvalidColumn, all_within, count_of_variable, decode, decode_ending, fixed_within
 from shardstore.wire.messages import CountRequest, OutcomeQuestion, ScanRequest, TakeRequest
 from shardstore.wire.messages import decode as decode_message
 from shardstore.wire.wire_format import Flag, Header, MalformedMessage
-from shardstore.workers.wal.batch_values import stored_values
+from shardstore.workers.serving.hybrid_clock import HybridClock
+from shardstore.workers.wal.batch_values import begun, requested_values
 
 _KEYS_FIXED = int(Flag.KEYS_FIXED)
 _KEY_BYTES = KEY_BYTES_MIN, KEY_BYTES_MAX
@@ -64,24 +65,47 @@ def lone_key_of(header: Header, frames: Sequence[bytes], key_range: KeyRange) ->
     return key_of(frames, key_range)
 
 
-def expected_and_new(frames: Sequence[bytes]) -> tuple[bytes | None, bytes | None]:
+def expected_and_new(frames: Sequence[bytes], clock: HybridClock) -> tuple[bytes | None, Stored | None]:
     """The expected and the new value of a COMPARE_AND_SET, each None for no value. Raises InvalidRequest."""
     try:
-        expected, value = decode(frames[2], False, 2, 0, VALUE_BYTES_MAX, nullable=True)
+        (expected, value), _ = decode_ending(frames[2], 2, VALUE_BYTES_MAX, nullable=True)
     except InvalidColumn as error:
         raise InvalidRequest(str(error)) from None
-    return expected, value
+    if type(expected) not in (bytes, type(None)):
+        raise InvalidRequest("an expected value has no end")
+    return expected, begun(value, clock.reading_ms())
 
 
-def changes_of(header: Header, frames: Sequence[bytes], key_range: KeyRange) -> tuple[list[bytes], list[Stored]]:
-    """The keys that a BATCH changes, all of them in the range, and what it stores for each. Raises InvalidRequest."""
+def end_of_request(frames: Sequence[bytes], clock: HybridClock) -> int | None:
+    """The moment that an EXPIRE sets; None if the key is not to expire any more. Raises InvalidRequest."""
+    try:
+        [item], _ = decode_ending(frames[2], 1, 0, nullable=True)
+    except InvalidColumn as error:
+        raise InvalidRequest(str(error)) from None
+    end = begun(item, clock.reading_ms())
+    if end is not None and type(end) is not Expiring:
+        raise InvalidRequest("an end is a moment, a lifetime or nil")
+    return None if end is None else end.moment
+
+
+def changed_keys_of(header: Header, frames: Sequence[bytes], key_range: KeyRange) -> list[bytes]:
+    """The keys that a BATCH changes, all of them in the range. Raises InvalidRequest."""
     _check_size(header, frames, entries_min=0)
     keys = _column(frames[1], bool(header.flags & Flag.KEYS_FIXED and header.entries), header.entries, *_KEY_BYTES)
     _check_within(keys, key_range)
-    try:
-        return keys, stored_values(frames[2], bool(header.flags & Flag.VALUES_FIXED), header.entries)
-    except InvalidColumn as error:
-        raise InvalidRequest(str(error)) from None
+    return keys
+
+
+def values_of_batch(header: Header, frames: Sequence[bytes], clock: HybridClock) -> tuple[list[Stored], bool]:
+    """What a BATCH stores for each key, and whether some of it expires. Raises InvalidRequest."""
+    if header.flags & _VALUES_FIXED:
+        return _column(frames[2], True, header.entries, 0, VALUE_BYTES_MAX), False
+    return _ending(frames[2], header.entries, clock, nullable=True)
+
+
+def values_until(header: Header, frames: Sequence[bytes], clock: HybridClock) -> tuple[list[Stored], bool]:
+    """What a PUT_UNTIL stores for each key, and whether some of it expires. Raises InvalidRequest."""
+    return _ending(frames[2], header.entries, clock, nullable=False)
 
 
 def conditions_of(frames: Sequence[bytes], key_range: KeyRange) -> tuple[list[bytes], list[bytes | None]]:
@@ -193,6 +217,13 @@ def within_range(start: bytes, end: bytes, key_range: KeyRange) -> KeyRange | No
 def _column(frame: bytes, fixed: bool, entries: int, shortest: int, longest: int) -> list[Any]:
     try:
         return decode(frame, fixed, entries, shortest, longest)
+    except InvalidColumn as error:
+        raise InvalidRequest(str(error)) from None
+
+
+def _ending(frame: bytes, entries: int, clock: HybridClock, nullable: bool) -> tuple[list[Stored], bool]:
+    try:
+        return requested_values(frame, entries, clock.reading_ms(), nullable)
     except InvalidColumn as error:
         raise InvalidRequest(str(error)) from None
 

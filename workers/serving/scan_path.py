@@ -91,14 +91,16 @@ class ScanPath:
         state = begun.state if begun else _checked_state(owned, request)
         pinned = scan.pinned if scan else begun and begun.pinned
         view = pinned.view if pinned else owned.view()
+        begun_ms = scan.clock_ms if scan else pinned.now_ms if pinned else None
+        clock_ms = self._writes.clock.now_ms() if begun_ms is None else begun_ms
         if not view.sort(SORTED_A_TURN):
             if request.mode == ScanMode.FULL_ISOLATION:
-                self._isolate(owned, asker, scan, now_ns)
+                self._isolate(owned, asker, scan, now_ns, clock_ms)
             elif pinned is None:
-                self._begun[asker] = _Begun(owned.pin(), state)
+                self._begun[asker] = _Begun(owned.pin(clock_ms), state)
             return None
-        page = self.open.ahead.take(request) or _read(view, owned, request, owned.is_shown_by(pinned))
-        cursor = self._cursor(owned, asker, request, scan, page, now_ns) if request.mode in _HELD else state
+        page = self.open.ahead.take(request) or _read(view, owned, request, owned.is_shown_by(pinned), clock_ms)
+        cursor = self._cursor(owned, asker, request, scan, page, now_ns, clock_ms) if request.mode in _HELD else state
         if scan and scan.pinned and cursor and request.cursor:
             self.open.ahead.want(request, page)
         first = request.start or owned.key_range.start
@@ -134,7 +136,7 @@ class ScanPath:
     def _read_ahead(self, request: ScanRequest) -> EncodedPage:
         """Read a page that was not asked for yet, of an open scan with a view, whose layers are in order."""
         owned, pinned = self.open.seen_by(request.cursor)
-        return _read(pinned.view, owned, request, owned.is_shown_by(pinned))
+        return _read(pinned.view, owned, request, owned.is_shown_by(pinned), pinned.now_ms)
 
     def end(self, owned: OwnedRange, asker: Asker, frames: Sequence[bytes]) -> Send:
         """Handle an END_SCAN: close the scan in this range. Raises InvalidRequest, ScanInvalidated."""
@@ -151,6 +153,7 @@ class ScanPath:
         scan: OpenScan | None,
         page: EncodedPage,
         now_ns: int,
+        clock_ms: int,
     ) -> bytes:
         """The cursor of a page of a snapshot or an isolation. The scan is open from now on, unless this is the last."""
         if not page.resume or (request.limit and page.entries == request.limit):
@@ -158,16 +161,16 @@ class ScanPath:
                 self.open.close(scan)
             return b""
         if request.mode == ScanMode.FULL_ISOLATION:
-            return self._isolate(owned, asker, scan, now_ns).cursor
+            return self._isolate(owned, asker, scan, now_ns, clock_ms).cursor
         if scan is None:
             begun = self._begun.get(asker)
-            scan = self.open.open_view(owned, asker, begun.pinned.share() if begun else owned.pin(), now_ns)
+            scan = self.open.open_view(owned, asker, begun.pinned.share() if begun else owned.pin(clock_ms), now_ns)
         scan.keep_until_ns = now_ns + SCAN_IDLE_NS
         return scan.cursor
 
-    def _isolate(self, owned: OwnedRange, asker: Asker, scan: OpenScan | None, now_ns: int) -> OpenScan:
+    def _isolate(self, owned: OwnedRange, asker: Asker, scan: OpenScan | None, now_ns: int, clock_ms: int) -> OpenScan:
         """The scan that isolates the range, opened if `scan` is None. Raises Busy, also if writes wait for a sync."""
-        scan = scan or self.open.open_isolation(owned, asker, now_ns)
+        scan = scan or self.open.open_isolation(owned, asker, now_ns, clock_ms)
         if self._writes.has_waiting(owned):
             raise Busy("writes before the scan wait for their sync", 1, 1, SYNC_WAIT_NS)
         return scan
@@ -188,14 +191,17 @@ def _request_of(asker: Asker) -> RequestId:
     return RequestId(asker.header.client, asker.header.sequence)
 
 
-def _read(view: RangeView, owned: OwnedRange, request: ScanRequest, is_now: bool) -> EncodedPage:
-    """Read a page. If `is_now` (the view is up to date), what is known to be empty is skipped, and more of it noted."""
+def _read(view: RangeView, owned: OwnedRange, request: ScanRequest, is_now: bool, clock_ms: int) -> EncodedPage:
+    """Read a page, as of the moment that the clock shows.
+
+    If `is_now` (the view is up to date), what is known to be empty is skipped, and more of it noted.
+    """
     wanted = wanted_of(request, owned.key_range)
     if wanted and is_now:
         wanted = owned.empty_ranges.left_of(wanted, request.reverse)
     if wanted is None:
         return NOTHING
-    page = scan_page(view.layers, wanted, request.reverse, request.keys_only, request.limit)
+    page = scan_page(view.layers, wanted, request.reverse, request.keys_only, request.limit, clock_ms)
     if page.passed and is_now:
         owned.empty_ranges.note(page.passed)
     return page

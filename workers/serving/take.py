@@ -39,8 +39,8 @@ AHEAD_ENTRIES_MIN = 1_024
 _FIXED = Flag.KEYS_FIXED | Flag.VALUES_FIXED
 
 
-def take_of(owned: OwnedRange, frames: Sequence[bytes]) -> Judge | None:
-    """What evaluates a TAKE now, before anything else happens; None if another turn is needed first.
+def take_of(owned: OwnedRange, frames: Sequence[bytes], now_ms: int) -> Judge | None:
+    """What evaluates a TAKE at this moment, before anything else happens; None if another turn is needed first.
 
     Raises InvalidRequest, Corruption, StorageFailure.
     """
@@ -52,15 +52,15 @@ def take_of(owned: OwnedRange, frames: Sequence[bytes]) -> Judge | None:
     found: Taken | None = None
     left = owned.empty_ranges.left_of(wanted, reverse) if wanted and has_files else wanted
     if left is not None:
-        page = scan_page(layers, left, reverse, False, 1)
+        page = scan_page(layers, left, reverse, False, 1, now_ms)
         if page.passed and has_files:
             owned.empty_ranges.note(page.passed)
         if page.resume and not page.entries and has_files:
             return None
-        found = _entry_of(page) or _nearest(layers, _rest(page, left, reverse), reverse)
+        found = _entry_of(page) or _nearest(layers, _rest(page, left, reverse), reverse, now_ms)
 
     def judged(newest: NewestValues) -> KeyChanges | None:
-        taken = _nearest_of_all(newest, wanted, reverse, found) if wanted else None
+        taken = _nearest_of_all(newest, wanted, reverse, found, now_ms) if wanted else None
         if taken is None or wanted is None:
             return None
         if len(taken.key) + len(taken.value) > TAKEN_BYTES_MAX:
@@ -75,19 +75,21 @@ def take_of(owned: OwnedRange, frames: Sequence[bytes]) -> Judge | None:
     return judged
 
 
-def _nearest_of_all(newest: NewestValues, wanted: KeyRange, reverse: bool, found: Taken | None) -> Taken | None:
+def _nearest_of_all(
+    newest: NewestValues, wanted: KeyRange, reverse: bool, found: Taken | None, now_ms: int
+) -> Taken | None:
     """The nearest entry, given the nearest of those that are applied."""
     ahead = _ahead_of(newest)
     if ahead is None:
         return found
     newest.meet_newest()
     if found is None:
-        return _nearest([ahead], wanted, reverse)
+        return _nearest([ahead], wanted, reverse, now_ms)
     key = found.key
     behind = KeyRange(wanted.start, key_after(key)) if reverse else KeyRange(key, wanted.end)
-    nearer = _nearest([ahead], before(behind, wanted, reverse), reverse) if behind != wanted else None
+    nearer = _nearest([ahead], before(behind, wanted, reverse), reverse, now_ms) if behind != wanted else None
     applied = [(layer, NO_KEYS) for layer in newest.owned.view().layers]
-    return nearer or _nearest(uncleared([*applied, (ahead, ahead.cleared)], behind), behind, reverse)
+    return nearer or _nearest(uncleared([*applied, (ahead, ahead.cleared)], behind), behind, reverse, now_ms)
 
 
 def _ahead_of(newest: NewestValues) -> ActiveLayer | None:
@@ -115,10 +117,10 @@ def _ahead_of(newest: NewestValues) -> ActiveLayer | None:
     return ahead.layer
 
 
-def _nearest(layers: Sequence[Ordered], wanted: KeyRange | None, reverse: bool) -> Taken | None:
+def _nearest(layers: Sequence[Ordered], wanted: KeyRange | None, reverse: bool, now_ms: int) -> Taken | None:
     """The nearest entry with a value."""
     while wanted is not None:
-        page = scan_page(layers, wanted, reverse, False, 1)
+        page = scan_page(layers, wanted, reverse, False, 1, now_ms)
         if page.entries:
             return _entry_of(page)
         wanted = _rest(page, wanted, reverse)

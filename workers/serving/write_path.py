@@ -34,6 +34,7 @@ from shardstore.workers.ranges.results import BARRED, FAILED, WriteResult
 from shardstore.workers.serving.admission import MemoryLimits, admit
 from shardstore.workers.serving.conditions import Judge
 from shardstore.workers.serving.drain_rate import RETRY_UNMEASURED_NS, DrainRate
+from shardstore.workers.serving.hybrid_clock import HybridClock, log_lease
 from shardstore.workers.serving.logged_clear import LoggedClear
 from shardstore.workers.serving.logged_write import LoggedWrite, reply_to
 from shardstore.workers.serving.newest_values import NewestValues
@@ -71,9 +72,17 @@ class WritePath:
     """
 
     def __init__(
-        self, wal: WalWriter, durability: Durability, limits: MemoryLimits, buffered_bytes: int, load: LoadMeter
+        self,
+        wal: WalWriter,
+        durability: Durability,
+        limits: MemoryLimits,
+        buffered_bytes: int,
+        load: LoadMeter,
+        clock: HybridClock,
     ) -> None:
         self.wal = wal
+        self.clock = clock
+        clock.is_free = wal.frozen is not None
         self._load = load
         self.limits = limits
         self.buffered_bytes = buffered_bytes
@@ -129,8 +138,9 @@ class WritePath:
 
     @property
     def lsn_applied(self) -> int:
-        """The LSN up to which every write is in an overlay, or was drained from one."""
-        return self._logged[0].lsn - 1 if self._logged else self.wal.lsn_appended
+        """The LSN up to which every write is in an overlay, or was drained from one, and every lease is granted."""
+        lsn = self._logged[0].lsn - 1 if self._logged else self.wal.lsn_appended
+        return min(lsn, self.clock.logged[0][0] - 1) if self.clock.logged else lsn
 
     def write(self, owned: OwnedRange, asker: Asker, frames: Sequence[bytes], now_ns: int) -> list[Effect]:
         """Take a PUT or DELETE. Raises InvalidRequest, Corruption, Busy, NotWritable: then nothing was logged."""
@@ -162,14 +172,15 @@ class WritePath:
             return self._reply_to_known(owned, request, verdict, asker)
         if now_ns < owned.isolated_until_ns:
             raise _isolated()
-        newest = NewestValues(owned, self._logged)
+        newest = NewestValues(owned, self._logged, self.clock)
         change = judge(newest)
         if change is None or not change.keys:
             told = FAILED if change is None else None
             owned.dedup.note(request, self.wal.lsn_appended, self.wal.lsn_durable, told)
             return self._reply_after(newest.met, asker, told)
-        kind, keys, values, body, layout, deletes, result, emptied = change
-        write = LoggedWrite(owned, keys, values, change.payload_bytes, [(asker, result)], deletes, emptied)
+        kind, keys, values, body, layout, deletes, result, emptied, may_expire = change
+        waiting = [(asker, result)]
+        write = LoggedWrite(owned, keys, values, change.payload_bytes, waiting, deletes, emptied, may_expire)
         return self._log(write, kind, layout, body, request, now_ns)
 
     def clear(self, owned: OwnedRange, asker: Asker, frames: Sequence[bytes], now_ns: int) -> list[Effect]:
@@ -218,6 +229,8 @@ class WritePath:
         """Apply and acknowledge the writes that a sync has covered, and begin the next sync if more writes wait."""
         self._syncing = False
         self.wal.mark_synced(lsn)
+        if self.clock.logged:
+            self.clock.grant(lsn)
         effects: list[Effect] = []
         while self._logged and self._logged[0].lsn <= lsn:
             logged = self._logged.popleft()
@@ -241,6 +254,17 @@ class WritePath:
         if self.wal.frozen is not None:
             failure = self.wal.frozen.failure
             raise Busy(str(failure), 0, 0, RETRY_UNMEASURED_NS) if isinstance(failure, DiskFull) else failure
+
+    def lease_clock(self) -> list[Effect]:
+        """Log another lease of the clock if it needs one: some entries of the worker expire."""
+        try:
+            is_logged = log_lease(self.clock, self.wal, self._asynchronous)
+            waits = is_logged or self.clock.logged  # in SYNC, the sync of a write may end before a lease
+            return self.require_durable(self.wal.lsn_appended) if waits else []
+        except NotWritable:  # the clock waits until there is room
+            return []
+        except StorageFailure as failure:
+            return self.fail(str(failure))
 
     def require_durable(self, lsn: int) -> list[Effect]:
         """Have everything up to this LSN synced soon."""
@@ -270,6 +294,7 @@ class WritePath:
         for owned in ranges:
             owned.overlay.check_ends_by(lsn_applied)
         assert self._asynchronous or lsn_applied <= self.wal.lsn_durable, "a write was applied before its sync"
+        self.clock.check_invariants()
         self.wal.check_invariants()
 
     def _admit(self, owned: OwnedRange, incoming_bytes: int, now_ns: int) -> None:
@@ -297,6 +322,8 @@ class WritePath:
         wal, keys = self.wal, write.keys
         self._admit(owned, write.admitted_bytes(), now_ns)
         try:
+            if write.may_expire:
+                log_lease(self.clock, wal, self._asynchronous)
             write.lsn = wal.append(kind, layout, len(keys), owned.segment_id, owned.epoch, request, body[0], body[1])
         except DiskFull as full:
             raise Busy(str(full), 0, 0, RETRY_UNMEASURED_NS) from full

@@ -31,6 +31,7 @@ from shardstore.workers.ranges.inheritance import Inheritance
 from shardstore.workers.ranges.owned_range import OwnedRange
 from shardstore.workers.ranges.role import ADOPTED, FENCE_WANTED, FENCED, FINAL, ORDINARY, WAITING
 from shardstore.workers.segment.state import SegmentState
+from shardstore.workers.serving.hybrid_clock import HybridClock
 from shardstore.workers.serving.write_path import WritePath
 
 PROGRESS_INTERVAL_NS = 250 * MILLISECOND_NS
@@ -106,9 +107,11 @@ class LocalChanges:
         effects: list[Effect] = []
         for order in self.orders.values():
             effects += self._fence(order.change, writes, maintenance, now_ns)
-            self._adopt(order, writes.wal.lsn_durable)
+            effects += self._reach(order, writes)
+            if writes.clock.has_reached(order.clock_ms):
+                self._adopt(order, writes.wal.lsn_durable)
             self._materialise(order, maintenance)
-            effects += self._report(order, now_ns)
+            effects += self._report(order, writes.clock, now_ns)
         if now_ns >= self._report_due_ns:
             self._report_due_ns = now_ns + PROGRESS_INTERVAL_NS
         return effects
@@ -213,6 +216,13 @@ class LocalChanges:
                 maintenance.sealer.seal(parent)
         return effects
 
+    def _reach(self, order: Order, writes: WritePath) -> list[Effect]:
+        """Let the clock reach that of the parents' owners, durably, before a child is served."""
+        if writes.clock.has_reached(order.clock_ms):
+            return []
+        writes.clock.reach(order.clock_ms)
+        return writes.lease_clock()
+
     def _adopt(self, order: Order, lsn_durable: int) -> None:
         """Let children accept writes once no parent does, and the dedup windows of the parents are known."""
         for child in self._here(order.change.children):
@@ -249,7 +259,7 @@ class LocalChanges:
                     MaterialiseSpec(self._store, child.segment_id, keys.start, keys.end, child.epoch, parents, dedup)
                 )
 
-    def _report(self, order: Order, now_ns: int) -> list[Effect]:
+    def _report(self, order: Order, clock: HybridClock, now_ns: int) -> list[Effect]:
         """Report the progress of a change to the router: if there is news, and at intervals."""
         change = order.change
         parents, children = self._here(change.parents), self._here(change.children)
@@ -267,7 +277,8 @@ class LocalChanges:
         if not change.is_local:  # another worker needs the dedup windows of the parents
             asked = [parent for parent in final if parent.segment_id not in order.windows]
             carried = {parent.segment_id: parent.dedup.to_carry() for parent in asked}
-            progress = replace(progress, fenced=progress.fenced | carried)
+            clock_ms = clock.now_ms() if any(parent.may_expire for parent in asked) else 0
+            progress = replace(progress, fenced=progress.fenced | carried, clock_ms=clock_ms)
         return [Send(ROUTER, b"", (Header(Op.PROGRESS).encode(), encode(progress)))]
 
     def _here(self, relatives: Sequence[Relative]) -> list[OwnedRange]:

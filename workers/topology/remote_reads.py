@@ -4,7 +4,8 @@
                                                       reply <--------------------------------+
 
 A parent on this worker is read at once. A read asks each other parent once, for all keys together. The values in its
-reply have not changed since the fence, and the child had nothing newer when the read began. A read that gets no reply
+reply have not changed since the fence, and those that expire come with their moments. The parent judges none, as the
+clock of the child may be ahead. And the child had nothing newer when the read began. A read that gets no reply
 is dropped: its client asks again.
 """
 
@@ -13,15 +14,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from shardstore.identifiers import TOMBSTONE
+from shardstore.identifiers import TOMBSTONE, Expiring
 from shardstore.limits import MILLISECOND_NS, REPLY_BYTES_AIM, SECOND_NS, VALUE_BYTES_MAX
 from shardstore.seams.effects import Effect, Send
-from shardstore.wire.columns import InvalidColumn, decode, encode
+from shardstore.tables.expired import values_of
+from shardstore.wire.columns import InvalidColumn, decode, decode_ending, encode
 from shardstore.wire.link_names import ROUTER
 from shardstore.wire.messages import Refusal
 from shardstore.wire.topology import Relative
 from shardstore.wire.wire_format import Flag, Header, Op, Status
 from shardstore.workers.ranges.owned_range import OwnedRange
+from shardstore.workers.serving.hybrid_clock import HybridClock
 from shardstore.workers.serving.read_path import cut_to_size
 from shardstore.workers.serving.reply import Asker
 from shardstore.workers.serving.requests import keys_of
@@ -40,7 +43,7 @@ class Read:
     """
 
     asker: Asker
-    values: list[bytes | None]
+    values: list[bytes | Expiring | None]
     unknown: set[int]
     asked: dict[int, list[int]]
     end_ns: int
@@ -66,6 +69,7 @@ class RemoteReads:
         frames: Sequence[bytes],
         now_ns: int,
         pressure: int,
+        clock: HybridClock,
     ) -> list[Effect]:
         """Reply to a GET of a child, or ask its parents first. Raises InvalidRequest, Corruption, StorageFailure."""
         self.forget_old(now_ns)
@@ -74,18 +78,18 @@ class RemoteReads:
         found = owned.overlay.get_many(keys)
         if owned.inheritance is not None:
             owned.inheritance.fill(found, keys)
-        values = [None if entry is TOMBSTONE else entry for entry in found]
+        values: list[bytes | Expiring | None] = [None if entry is TOMBSTONE else entry for entry in found]
         unknown = {at for at, entry in enumerate(found) if entry is None}
         read = Read(asker, values, unknown, {}, now_ns + PATIENCE_NS)
         if not unknown:
-            return [_reply(read, pressure)]
+            return [_reply(read, pressure, clock)]
         if len(self._reads) >= READS_MAX:
             return [
                 asker.refuse(Status.UNAVAILABLE, Refusal("too many reads wait for a parent of the range"), RETRY_NS)
             ]
         return [self._ask(read, parent, keys, now_ns) for parent in parents if self._places(read, parent, keys)]
 
-    def take_reply(self, header: Header, frames: Sequence[bytes], pressure: int) -> list[Effect]:
+    def take_reply(self, header: Header, frames: Sequence[bytes], pressure: int, clock: HybridClock) -> list[Effect]:
         """Take the reply of a parent, if a read still waits for it. Raises InvalidColumn."""
         read = self._reads.pop(header.sequence, None)
         if read is None:
@@ -96,12 +100,14 @@ class RemoteReads:
         places = read.asked.pop(header.sequence)
         if not 0 < header.entries <= len(places):
             raise InvalidColumn(f"{header.entries} values for {len(places)} keys")
-        fixed = bool(header.flags & Flag.VALUES_FIXED)
-        values = decode(frames[1], fixed, header.entries, 0, VALUE_BYTES_MAX, nullable=True)
+        if header.flags & Flag.VALUES_FIXED:
+            values = decode(frames[1], True, header.entries, 0, VALUE_BYTES_MAX)
+        else:
+            values, _ = decode_ending(frames[1], header.entries, VALUE_BYTES_MAX, nullable=True)
         for at, value in zip(places, values, strict=False):
             read.values[at] = value
             read.unknown.discard(at)
-        return [] if read.asked else [_reply(read, pressure)]
+        return [] if read.asked else [_reply(read, pressure, clock)]
 
     def _ask(self, read: Read, parent: Relative, keys: Sequence[bytes], now_ns: int) -> Send:
         places = self._places(read, parent, keys)
@@ -109,7 +115,7 @@ class RemoteReads:
         self._reads[self._sequence] = read
         read.asked[self._sequence] = places
         column = encode([keys[at] for at in places])
-        flags = Flag.OF_PARENT | (read.asker.header.flags & Flag.PRESENCE) | (Flag.KEYS_FIXED if column.fixed else 0)
+        flags = Flag.OF_PARENT | (Flag.KEYS_FIXED if column.fixed else 0)
         header = Header(
             Op.GET,
             flags=flags,
@@ -137,13 +143,13 @@ class RemoteReads:
             del self._reads[sequence]
 
 
-def _reply(read: Read, pressure: int) -> Send:
+def _reply(read: Read, pressure: int, clock: HybridClock) -> Send:
     """The reply: the values before the first one that is still unknown, but at most as many as one reply may hold."""
     known = min(read.unknown, default=len(read.values))
     if not known:
         return read.asker.refuse(Status.UNAVAILABLE, Refusal("a parent of the range did not answer in full"), RETRY_NS)
     header = read.asker.header
-    values = read.values[:known]
+    values = values_of([*read.values[:known]], clock)
     values = cut_to_size(
         [None if value is None else b"" for value in values] if header.flags & Flag.PRESENCE else values
     )

@@ -7,6 +7,7 @@ log_id          int    random number that every file and record of this log is b
 lsn_checkpoint  int    records up to this LSN are in tables: files without later records are ignored
 lsn_durable     int    records up to this LSN were on stable storage when the document was published
 segments        map    by segment, the lowest version that its manifest may have
+clock_ms        int    moment in milliseconds since the epoch that the worker's clock may have reached (hybrid_clock.py)
 life            int    number of times the log was opened, followed by LIFE_NONCE_BITS random bits
 
 LOG is published when the log is opened, before files are released, and when its worker stops cleanly. The last one
@@ -21,7 +22,7 @@ life of the log. The life becomes durable in LOG, then in ROUTES (by the router)
 that life accepted. If the life in LOG is neither the one in ROUTES nor a later one, the newest log was removed, or this
 is an older copy.
 
-Version 1 of the format had no segments and no lives.
+Version 1 of the format had no segments and no lives. Version 2, which is read too, had no clock.
 """
 
 from __future__ import annotations
@@ -49,6 +50,7 @@ class LogDocument:
     lsn_durable: int = 0
     segments: Mapping[int, int] = field(default_factory=dict)
     life: int = 0
+    clock_ms: int = 0
 
 
 def publish_log_document(filesystem: Filesystem, document: LogDocument) -> None:
@@ -62,7 +64,9 @@ def read_log_document(filesystem: Filesystem, store: str, worker: int) -> LogDoc
     Raises FileNotFoundError, and Corruption if it is damaged or belongs to another store or worker.
     """
     path = log_document(worker)
-    _, body = read_document(filesystem, path, LOG_DOCUMENT)
+    version, body = read_document(filesystem, path, LOG_DOCUMENT)
+    if version < LOG_DOCUMENT.version:
+        body = {"clock_ms": 0} | body
     if {name: type(value) for name, value in body.items()} != _FIELDS:
         raise Corruption(path, 0, f"the fields of a log document are {', '.join(_FIELDS)}")
     document = LogDocument(**body)
@@ -100,4 +104,5 @@ _FIELDS = {
     "lsn_durable": int,
     "segments": dict,
     "life": int,
+    "clock_ms": int,
 }

@@ -4,7 +4,8 @@ File header:
 
     offset  size  field
          0     8  magic            b"shardWAL"
-         8     4  version          3 (files/formats.py); in version 2 there was no BATCH, TAKE and CLEAR
+         8     4  version          4 (files/formats.py); in version 3 there was no CLOCK, and no value expired; in
+                                   version 2 there was no BATCH, TAKE and CLEAR either
         12     4  worker           number of the worker that owns the log
         16     8  log_id           random number of this log, see log_document.py
         24     8  lsn_first        LSN of the first record, also in the file's name
@@ -17,10 +18,10 @@ Record; its LSN is one more than that of the record before it in the file:
 
     offset  size  field
          0     4  magic            b"\\x9dRec"
-         4     1  kind             PUT 1, DELETE 2, INCREMENT 3, BAR 4, BATCH 5, TAKE 6, CLEAR 7
+         4     1  kind             PUT 1, DELETE 2, INCREMENT 3, BAR 4, BATCH 5, TAKE 6, CLEAR 7, CLOCK 8
          5     1  layout           the wire's KEYS_FIXED and VALUES_FIXED bits
          6     2  -                zero
-         8     4  entries          number of entries in the columns; 0 for BAR, CLEAR
+         8     4  entries          number of entries in the columns; 0 for BAR, CLEAR, CLOCK
         12     4  keys_bytes
         16     4  values_bytes     0 for DELETE and BAR
         20     8  lsn
@@ -33,11 +34,14 @@ Record; its LSN is one more than that of the record before it in the file:
         64     8  checksum         XXH3-64 of the values, seeded with the XXH3-64 of the keys, seeded with H
         72     -  keys, values     the column frames as they were received (columns.py)
 
-BATCH puts and deletes keys in one step: nil among its values deletes the key. Its conditions held, and are not logged.
-TAKE deletes a key; its value is what it had, which is the reply to a retry of the request.
-INCREMENT puts the new value of a counter, which is also the reply to a retry of the request. BAR changes no key: it
-says that the request with its id was not applied and never will be. CLEAR deletes all keys of a range: its start and
-its end, each empty for no bound, are in the place of the keys and the values.
+BATCH puts and deletes keys in one step: nil among its values deletes the key, and an ext is an expiring value
+(wire/expiring_items.py). Its conditions held, and are not logged. A put of expiring values is a BATCH too. TAKE deletes
+a key; its value is what it had, which is the reply to a retry of the request. INCREMENT puts the new value of a
+counter, which is also the reply to a retry of the request. If the counter expires, it is an ext in a variable column.
+CLOCK is of no segment: in the place of its keys is the moment, in milliseconds since the epoch and 8 bytes in
+big-endian order, that the clock of the worker may reach (serving/hybrid_clock.py). BAR changes no key: it says that the
+request with its id was not applied and never will be. CLEAR deletes all keys of a range: its start and its end, each
+empty for no bound, are in the place of the keys and the values.
 
 The seeds bind header and payload to the log, the LSN and each other: a record of another log, or bytes of another
 record, are never accepted. The header has a checksum of its own, so that a reader can skip a record without reading its
@@ -108,6 +112,7 @@ class RecordKind(IntEnum):
     BATCH = 5
     TAKE = 6
     CLEAR = 7
+    CLOCK = 8
 
 
 KINDS = frozenset(RecordKind)
@@ -262,6 +267,11 @@ def range_of_clear(record: Record) -> KeyRange:
         return KeyRange(bytes(record.keys), bytes(record.values))
     except ValueError as error:
         raise Corruption(f"log record {record.lsn}", 0, f"passes its checksum but clears no range: {error}") from None
+
+
+def moment_of_clock(record: Record) -> int:
+    """The moment, in milliseconds since the epoch, that the clock may reach after a CLOCK."""
+    return int.from_bytes(record.keys, "big")
 
 
 def _verify_head(data: memoryview, offset: int, log_id: int, magic: bytes, expected: int) -> int:

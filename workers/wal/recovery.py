@@ -61,6 +61,10 @@ class RecoveredLog:
     ended_in_order: bool = True
     """Whether the process before stopped cleanly: it noted how far its log goes."""
     frozen: Frozen | None = None
+    clock_ms: int = 0
+    """What LOG said that the clock may have reached, when it was opened."""
+    granted_ms: int = 0
+    """What LOG says now that the clock may reach."""
 
     @property
     def failure(self) -> str:
@@ -81,8 +85,11 @@ def recover(
     lsn_floor: int,
     entropy: Entropy,
     policy: TailPolicy = TailPolicy.TRUNCATE_INVALID_TAIL,
+    clock_ms: int = 0,
 ) -> RecoveredLog:
     """Open the log. `lsn_floor`: the highest LSN of this log that a table is known to hold.
+
+    `clock_ms`: the moment that the clock of the worker may reach before another lease of it is logged.
 
     If the disk refuses writes, the log is frozen. Raises StorageFailure, and Corruption for damage; then nothing has
     been changed.
@@ -97,6 +104,7 @@ def recover(
         files = _make_durable(filesystem, log, end)
         _remove_others(filesystem, worker, {file.path for file in files})
         began = replace(log, lsn_durable=max(log.lsn_durable, end.lsn_last), life=next_life(log.life, entropy))
+        began = replace(began, clock_ms=max(log.clock_ms, clock_ms))
         publish_log_document(filesystem, began)
     except NotWritable as failure:
         began, frozen = log, Frozen(failure, DOCUMENT_BYTES + max([file.size for file in end.kept], default=0))
@@ -105,7 +113,9 @@ def recover(
     next_lsn = max(end.lsn_last, lsn_floor) + 1
     in_order = end.cut is None and end.lsn_last <= max(log.lsn_durable, log.lsn_checkpoint)
     numbers = log.log_id, log.lsn_checkpoint, end.lsn_last, next_lsn
-    return RecoveredLog(*numbers, files, end.cut, log.segments, began.life, in_order, frozen)
+    return RecoveredLog(
+        *numbers, files, end.cut, log.segments, began.life, in_order, frozen, log.clock_ms, began.clock_ms
+    )
 
 
 def check_life(log: RecoveredLog, worker: int, newest: int) -> None:

@@ -3,6 +3,7 @@
 connect.py       `connect_async`
 client.py        `AsyncClient`
 atomic.py        its methods that read and write in one step
+  expiry.py      its methods about when values expire
   of_ranges.py   its methods about all keys of a range
 lifetime.py      how a client is made, opened and closed
 admin.py         `AsyncClient.admin`

@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 from shardstore.client.aio.batch import AsyncBatch
-from shardstore.client.aio.lifetime import AsyncLifetime
+from shardstore.client.aio.expiry import AsyncExpiry
 from shardstore.client.calls import operations
+from shardstore.ends import Moment
 
 
-class AsyncAtomicMethods(AsyncLifetime):
+class AsyncAtomicMethods(AsyncExpiry):
     """Conditional writes, counters, atomic batches, and the removal of the first or last entry."""
 
-    async def put_if_absent(self, key: bytes, value: bytes, *, timeout: float | None = None) -> bool:
+    async def put_if_absent(
+        self,
+        key: bytes,
+        value: bytes,
+        *,
+        ttl: float | None = None,
+        expires_at: Moment | None = None,
+        timeout: float | None = None,
+    ) -> bool:
         """Set the value of a key if it has none.
 
         Args:
             key: 1 to 4,096 bytes.
             value: 0 to 8 MiB.
+            ttl: Seconds from now until the value expires; None: it does not.
+            expires_at: When it expires, in seconds since the epoch, or as a datetime with a time zone.
             timeout: Seconds; None is 30.
 
         Returns:
@@ -24,10 +35,17 @@ class AsyncAtomicMethods(AsyncLifetime):
         Raises:
             The errors of `put`.
         """
-        return bool(await self._calls.one(operations.put_if_absent(key, value, timeout)))
+        return bool(await self._calls.one(operations.put_if_absent(key, value, timeout, ttl, expires_at)))
 
     async def compare_and_set(
-        self, key: bytes, expected: bytes | None, value: bytes | None, *, timeout: float | None = None
+        self,
+        key: bytes,
+        expected: bytes | None,
+        value: bytes | None,
+        *,
+        ttl: float | None = None,
+        expires_at: Moment | None = None,
+        timeout: float | None = None,
     ) -> bool:
         """Set or remove the value of a key if it has an expected one.
 
@@ -35,6 +53,8 @@ class AsyncAtomicMethods(AsyncLifetime):
             key: 1 to 4,096 bytes.
             expected: The value that the key must have; None: no value.
             value: The value to set, 0 to 8 MiB; None: remove the key. Both values have less than 16 MiB together.
+            ttl: Seconds from now until the value expires; None: it does not.
+            expires_at: When it expires, in seconds since the epoch, or as a datetime with a time zone.
             timeout: Seconds; None is 30.
 
         Returns:
@@ -43,13 +63,13 @@ class AsyncAtomicMethods(AsyncLifetime):
         Raises:
             The errors of `put`.
         """
-        return bool(await self._calls.one(operations.compare_and_set(key, expected, value, timeout)))
+        return bool(await self._calls.one(operations.compare_and_set(key, expected, value, timeout, ttl, expires_at)))
 
     async def increment(self, key: bytes, by: int = 1, *, timeout: float | None = None) -> int:
         """Add to a counter.
 
         A counter is a signed 64-bit integer as decimal text, as in Redis: `put` and `get` work on it too.
-        A key without a value counts as 0.
+        A key without a value counts as 0. A counter that expires keeps its moment.
 
         Args:
             key: 1 to 4,096 bytes.

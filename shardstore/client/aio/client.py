@@ -14,6 +14,7 @@ from shardstore.client.calls import operations, outcome_token
 from shardstore.client.calls.arguments import WAIT, checked_timeout_ns
 from shardstore.client.calls.calls import GetStats
 from shardstore.client.calls.scan import scan_from_arguments
+from shardstore.ends import Moment
 from shardstore.options import ScanMode
 from shardstore.outcome import Outcome
 from shardstore.stats_schema import Stats
@@ -82,12 +83,23 @@ class AsyncClient(AsyncAtomicMethods, AsyncOfRanges, AsyncSpaces):
         value = self._calls.get_now(key, timeout)
         return await self._calls.contains(key, timeout) if value is NOT_READY else value is not None
 
-    async def put(self, key: bytes, value: bytes, *, timeout: float | None = None, on_busy: str = WAIT) -> None:
+    async def put(
+        self,
+        key: bytes,
+        value: bytes,
+        *,
+        ttl: float | None = None,
+        expires_at: Moment | None = None,
+        timeout: float | None = None,
+        on_busy: str = WAIT,
+    ) -> None:
         """Set the value of a key. Once this returns, every client sees the value.
 
         Args:
             key: 1 to 4,096 bytes.
             value: 0 to 8 MiB.
+            ttl: Seconds from now until the value expires; None: it does not.
+            expires_at: When it expires, in seconds since the epoch, or as a datetime with a time zone.
             timeout: Seconds; None is 30.
             on_busy: Without room, "wait" for it until `timeout`, or "fail" at once.
 
@@ -99,7 +111,7 @@ class AsyncClient(AsyncAtomicMethods, AsyncOfRanges, AsyncSpaces):
             Corruption, StorageFailure: Files of the range are damaged, or the log cannot be written.
             Closed: The client was closed. If that was during the call, the write may have been applied.
         """
-        await self._calls.one(operations.put(key, value, timeout, on_busy))
+        await self._calls.one(operations.put(key, value, timeout, on_busy, ttl, expires_at))
 
     async def delete(self, key: bytes, *, timeout: float | None = None, on_busy: str = WAIT) -> None:
         """Remove a key. It is no error if the key has no value.
@@ -154,6 +166,8 @@ class AsyncClient(AsyncAtomicMethods, AsyncOfRanges, AsyncSpaces):
         self,
         pairs: Mapping[bytes, bytes] | Iterable[tuple[bytes, bytes]],
         *,
+        ttl: float | None = None,
+        expires_at: Moment | None = None,
         timeout: float | None = None,
         on_busy: str = WAIT,
     ) -> None:
@@ -161,6 +175,8 @@ class AsyncClient(AsyncAtomicMethods, AsyncOfRanges, AsyncSpaces):
 
         Args:
             pairs: A mapping, or any number of pairs (key, value). Of pairs with the same key the last one counts.
+            ttl: Seconds from now until the values expire; None: they do not.
+            expires_at: When they expire, in seconds since the epoch, or as a datetime with a time zone.
             timeout: Seconds for each request; None is 30. A large call is cut into several requests.
             on_busy: Without room, "wait" for it until `timeout`, or "fail" at once.
 
@@ -170,7 +186,7 @@ class AsyncClient(AsyncAtomicMethods, AsyncOfRanges, AsyncSpaces):
             InvalidRequest: A pair is not allowed. The message has its number, and says which pairs were applied.
             Corruption, StorageFailure, Closed: As for `put`. Other pairs may have been applied.
         """
-        async for _ in self._calls.each(operations.put_many(pairs, timeout, on_busy)):
+        async for _ in self._calls.each(operations.put_many(pairs, timeout, on_busy, ttl, expires_at)):
             pass
 
     async def delete_many(self, keys: Iterable[bytes], *, timeout: float | None = None, on_busy: str = WAIT) -> None:

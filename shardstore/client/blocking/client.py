@@ -16,6 +16,7 @@ from shardstore.client.calls import operations, outcome_token
 from shardstore.client.calls.arguments import WAIT, checked_timeout_ns
 from shardstore.client.calls.calls import GetStats
 from shardstore.client.calls.scan import scan_from_arguments
+from shardstore.ends import Moment
 from shardstore.options import ScanMode
 from shardstore.outcome import Outcome
 from shardstore.stats_schema import Stats
@@ -88,12 +89,23 @@ class Client(AtomicMethods, OfRanges, Spaces):
         """
         return self._calls.contains(key, timeout)
 
-    def put(self, key: bytes, value: bytes, *, timeout: float | None = None, on_busy: str = WAIT) -> None:
+    def put(
+        self,
+        key: bytes,
+        value: bytes,
+        *,
+        ttl: float | None = None,
+        expires_at: Moment | None = None,
+        timeout: float | None = None,
+        on_busy: str = WAIT,
+    ) -> None:
         """Set the value of a key. Once this returns, every client sees the value.
 
         Args:
             key: 1 to 4,096 bytes.
             value: 0 to 8 MiB.
+            ttl: Seconds from now until the value expires; None: it does not.
+            expires_at: When it expires, in seconds since the epoch, or as a datetime with a time zone.
             timeout: Seconds; None is 30.
             on_busy: Without room, "wait" for it until `timeout`, or "fail" at once.
 
@@ -105,7 +117,7 @@ class Client(AtomicMethods, OfRanges, Spaces):
             Corruption, StorageFailure: Files of the range are damaged, or the log cannot be written.
             Closed: The client was closed. If that was during the call, the write may have been applied.
         """
-        self._calls.one(operations.put(key, value, timeout, on_busy))
+        self._calls.one(operations.put(key, value, timeout, on_busy, ttl, expires_at))
 
     def delete(self, key: bytes, *, timeout: float | None = None, on_busy: str = WAIT) -> None:
         """Remove a key. It is no error if the key has no value.
@@ -157,6 +169,8 @@ class Client(AtomicMethods, OfRanges, Spaces):
         self,
         pairs: Mapping[bytes, bytes] | Iterable[tuple[bytes, bytes]],
         *,
+        ttl: float | None = None,
+        expires_at: Moment | None = None,
         timeout: float | None = None,
         on_busy: str = WAIT,
     ) -> None:
@@ -164,6 +178,8 @@ class Client(AtomicMethods, OfRanges, Spaces):
 
         Args:
             pairs: A mapping, or any number of pairs (key, value). Of pairs with the same key the last one counts.
+            ttl: Seconds from now until the values expire; None: they do not.
+            expires_at: When they expire, in seconds since the epoch, or as a datetime with a time zone.
             timeout: Seconds for each request; None is 30. A large call is cut into several requests.
             on_busy: Without room, "wait" for it until `timeout`, or "fail" at once.
 
@@ -173,7 +189,7 @@ class Client(AtomicMethods, OfRanges, Spaces):
             InvalidRequest: A pair is not allowed. The message has its number, and says which pairs were applied.
             Corruption, StorageFailure, Closed: As for `put`. Other pairs may have been applied.
         """
-        deque(self._calls.each(operations.put_many(pairs, timeout, on_busy)), maxlen=0)
+        deque(self._calls.each(operations.put_many(pairs, timeout, on_busy, ttl, expires_at)), maxlen=0)
 
     def delete_many(self, keys: Iterable[bytes], *, timeout: float | None = None, on_busy: str = WAIT) -> None:
         """Remove many keys. This is not atomic.

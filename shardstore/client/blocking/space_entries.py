@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from shardstore.client.blocking.space_batch import SpaceBatch
 from shardstore.client.calls.arguments import WAIT
+from shardstore.ends import Ends, Moment
 from shardstore.spaces import conditions
 from shardstore.spaces.columns import encoded_keys, encoded_pairs, listed_keys
 from shardstore.spaces.space_codec import SpaceCodec
@@ -81,12 +82,23 @@ class SpaceEntries(Generic[K, V]):
         """
         return self._db.contains(self._codec.key(key), timeout=timeout)
 
-    def put(self, key: K, value: V, *, timeout: float | None = None, on_busy: str = WAIT) -> None:
+    def put(
+        self,
+        key: K,
+        value: V,
+        *,
+        ttl: float | None = None,
+        expires_at: Moment | None = None,
+        timeout: float | None = None,
+        on_busy: str = WAIT,
+    ) -> None:
         """Set the value of a key. Once this returns, every client sees the value.
 
         Args:
             key: A key of the space's type.
             value: A value that the codec of the space takes.
+            ttl: Seconds from now until the value expires. None: those of the space; `math.inf`: never.
+            expires_at: When it expires, in seconds since the epoch, or as a datetime with a time zone.
             timeout: Seconds; None is 30.
             on_busy: Without room, "wait" for it until `timeout`, or "fail" at once.
 
@@ -94,7 +106,9 @@ class SpaceEntries(Generic[K, V]):
             InvalidRequest: Key or value are not of the space's types, or an argument is not allowed.
             The other errors of `put` of the client.
         """
-        self._db.put(self._codec.key(key), self._codec.values.encode(value), timeout=timeout, on_busy=on_busy)
+        lifetime, data = self._codec.ttl_for(ttl, expires_at), self._codec.values.encode(value)
+        ends: Ends = {"ttl": lifetime, "expires_at": expires_at}
+        self._db.put(self._codec.key(key), data, **ends, timeout=timeout, on_busy=on_busy)
 
     def delete(self, key: K, *, timeout: float | None = None, on_busy: str = WAIT) -> None:
         """Remove a key. It is no error if the key has no value.
@@ -109,12 +123,22 @@ class SpaceEntries(Generic[K, V]):
         """
         self._db.delete(self._codec.key(key), timeout=timeout, on_busy=on_busy)
 
-    def put_if_absent(self, key: K, value: V, *, timeout: float | None = None) -> bool:
+    def put_if_absent(
+        self,
+        key: K,
+        value: V,
+        *,
+        ttl: float | None = None,
+        expires_at: Moment | None = None,
+        timeout: float | None = None,
+    ) -> bool:
         """Set the value of a key if it has none.
 
         Args:
             key: A key of the space's type.
             value: A value that the codec of the space takes.
+            ttl: Seconds from now until the value expires. None: those of the space; `math.inf`: never.
+            expires_at: When it expires, in seconds since the epoch, or as a datetime with a time zone.
             timeout: Seconds; None is 30.
 
         Returns:
@@ -123,7 +147,59 @@ class SpaceEntries(Generic[K, V]):
         Raises:
             The errors of `put`.
         """
-        return self._db.put_if_absent(self._codec.key(key), self._codec.values.encode(value), timeout=timeout)
+        lifetime, data = self._codec.ttl_for(ttl, expires_at), self._codec.values.encode(value)
+        ends: Ends = {"ttl": lifetime, "expires_at": expires_at}
+        return self._db.put_if_absent(self._codec.key(key), data, **ends, timeout=timeout)
+
+    def expire(
+        self, key: K, ttl: float | None = None, *, expires_at: Moment | None = None, timeout: float | None = None
+    ) -> bool:
+        """Let the value of a key expire at another moment than before, or at all.
+
+        Args:
+            key: A key of the space's type.
+            ttl: Seconds from now until the value expires.
+            expires_at: When it expires, in seconds since the epoch, or as a datetime with a time zone. One of the two
+                is given.
+            timeout: Seconds; None is 30.
+
+        Returns:
+            True if the key has a value, False if it has none.
+
+        Raises:
+            The errors of `put`.
+        """
+        return self._db.expire(self._codec.key(key), ttl, expires_at=expires_at, timeout=timeout)
+
+    def persist(self, key: K, *, timeout: float | None = None) -> bool:
+        """Let the value of a key expire no more.
+
+        Args:
+            key: A key of the space's type.
+            timeout: Seconds; None is 30.
+
+        Returns:
+            True if it was to expire, False if it was not, or if the key has no value.
+
+        Raises:
+            The errors of `put`.
+        """
+        return self._db.persist(self._codec.key(key), timeout=timeout)
+
+    def ttl(self, key: K, *, timeout: float | None = None) -> float | None:
+        """Return how long the value of a key is still there.
+
+        Args:
+            key: A key of the space's type.
+            timeout: Seconds; None is 30.
+
+        Returns:
+            Seconds; `math.inf` if the value does not expire; None if the key has no value.
+
+        Raises:
+            The errors of `get`.
+        """
+        return self._db.ttl(self._codec.key(key), timeout=timeout)
 
     def compare_and_set(self, key: K, expected: V | None, value: V | None, *, timeout: float | None = None) -> bool:
         """Set or remove the value of a key if it has an expected one.
@@ -220,12 +296,20 @@ class SpaceEntries(Generic[K, V]):
         return self._codec.decoded_values(wanted, datas, default)
 
     def put_many(
-        self, pairs: Mapping[K, V] | Iterable[tuple[K, V]], *, timeout: float | None = None, on_busy: str = WAIT
+        self,
+        pairs: Mapping[K, V] | Iterable[tuple[K, V]],
+        *,
+        ttl: float | None = None,
+        expires_at: Moment | None = None,
+        timeout: float | None = None,
+        on_busy: str = WAIT,
     ) -> None:
         """Set the values of many keys. This is not atomic.
 
         Args:
             pairs: A mapping, or any number of pairs (key, value). Of pairs with the same key the last one counts.
+            ttl: Seconds from now until the values expire. None: those of the space; `math.inf`: never.
+            expires_at: When they expire, in seconds since the epoch, or as a datetime with a time zone.
             timeout: Seconds for each request; None is 30. A large call is cut into several requests.
             on_busy: Without room, "wait" for it until `timeout`, or "fail" at once.
 
@@ -233,7 +317,9 @@ class SpaceEntries(Generic[K, V]):
             InvalidRequest: A pair is not allowed. The message has its number. Pairs before it may have been applied.
             The other errors of `put_many` of the client.
         """
-        self._db.put_many(encoded_pairs(self._codec, pairs), timeout=timeout, on_busy=on_busy)
+        pairs_of_bytes = encoded_pairs(self._codec, pairs)
+        ends: Ends = {"ttl": self._codec.ttl_for(ttl, expires_at), "expires_at": expires_at}
+        self._db.put_many(pairs_of_bytes, **ends, timeout=timeout, on_busy=on_busy)
 
     def delete_many(self, keys: Iterable[K], *, timeout: float | None = None, on_busy: str = WAIT) -> None:
         """Remove many keys. This is not atomic.

@@ -31,6 +31,7 @@ class Spaces(Lifetime):
         value: ValueCodec[V],
         compression: str | None = None,
         *,
+        ttl: float | None = None,
         timeout: float | None = None,
     ) -> Space[K, V]: ...
     @overload
@@ -41,6 +42,7 @@ class Spaces(Lifetime):
         value: None = None,
         compression: str | None = None,
         *,
+        ttl: float | None = None,
         timeout: float | None = None,
     ) -> Space[K, Any]: ...
     @overload
@@ -51,6 +53,7 @@ class Spaces(Lifetime):
         *,
         value: ValueCodec[V],
         compression: str | None = None,
+        ttl: float | None = None,
         timeout: float | None = None,
     ) -> Space[Any, V]: ...
     @overload
@@ -61,6 +64,7 @@ class Spaces(Lifetime):
         value: None = None,
         compression: str | None = None,
         *,
+        ttl: float | None = None,
         timeout: float | None = None,
     ) -> Space[Any, Any]: ...
     def space(
@@ -70,6 +74,7 @@ class Spaces(Lifetime):
         value: ValueCodec[Any] | None = None,
         compression: str | None = None,
         *,
+        ttl: float | None = None,
         timeout: float | None = None,
     ) -> Space[Any, Any]:
         """Open the space with a name. It is made if there is none, by whichever caller comes first.
@@ -80,13 +85,16 @@ class Spaces(Lifetime):
             value: A codec of values, of `shardstore.values` or your own. None: the one that is stored; of a new space
                 Raw(). Pickle and your own codecs must be given.
             compression: "zstd", "lz4" or None. If `value` is None too, the one that is stored.
+            ttl: Seconds from its put until a value of the space expires, if the put says nothing else. It is stored
+                with a new space. None: the one that is stored; of a new space none.
             timeout: Seconds for each request; None is 30.
 
         Returns:
             The space.
 
         Raises:
-            InvalidRequest: The space has other types, which the message names, or an argument is not allowed.
+            InvalidRequest: The space has other types or another `ttl`, which the message names, or an argument is not
+                allowed.
             UndecodableValue: What is stored of the space is damaged, or of a newer version.
             The other errors of `put`.
         """
@@ -95,7 +103,7 @@ class Spaces(Lifetime):
         from shardstore.spaces.space_types import WantedSpace
         from shardstore.spaces.steps import run_steps
 
-        codec = run_steps(self, open_space(WantedSpace(name, key, value, compression), timeout))
+        codec = run_steps(self, open_space(WantedSpace(name, key, value, compression, ttl), timeout))
         return Space(cast("Client", self), codec)
 
     def mapping(self) -> Space[bytes, bytes]:

@@ -2,6 +2,7 @@
 
 calls.py            the calls that a session takes
 arguments.py        checks arguments, and makes them bytes
+ends.py             when values expire
 operations.py       calls for reads and writes
 batch.py            what an atomic batch collects
 administration.py   calls for an operator

@@ -39,10 +39,11 @@ WAIT, FAIL = "wait", "fail"
 class Items(NamedTuple):
     """A checked column. `frame` is the column encoded if all items have one length (`stride`) that is short, else None.
 
-    A column of long items is not joined before it is cut by range, so that they are copied once.
+    A column of long items is not joined before it is cut by range, so that they are copied once. Values that are to
+    expire are Expiring or Lasting.
     """
 
-    items: Sequence[bytes]
+    items: Sequence[Any]
     frame: bytes | None
     stride: int
 

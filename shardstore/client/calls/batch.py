@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+from typing import TypeAlias, TypeVar
+
 from shardstore.client.calls.arguments import checked_key, checked_timeout_ns, checked_value
 from shardstore.client.calls.calls import AtomicBatch
+from shardstore.client.calls.ends import checked_end_of
+from shardstore.ends import Moment
 from shardstore.errors import InvalidRequest
+from shardstore.identifiers import Expiring, Lasting
 from shardstore.limits import KIB, REQUEST_BYTES_MAX, REQUEST_ENTRIES_MAX
 
 BATCH_BYTES_MAX = REQUEST_BYTES_MAX - KIB
-ENTRY_BYTES = 10
+ENTRY_BYTES = 20
+_Value: TypeAlias = bytes | Expiring | Lasting | None
+_V = TypeVar("_V", bound=_Value)
 """What a key and its value take in a request, besides their own bytes."""
+
+
+def _size(value: _Value) -> int:
+    return len(value.value if isinstance(value, Expiring | Lasting) else value or b"")
 
 
 class BatchContents:
@@ -17,7 +28,7 @@ class BatchContents:
 
     def __init__(self, timeout: float | None) -> None:
         self._timeout_ns = checked_timeout_ns(timeout)
-        self._changes: dict[bytes, bytes | None] = {}
+        self._changes: dict[bytes, _Value] = {}
         self._conditions: dict[bytes, bytes | None] = {}
         self._bytes = 0
         self._closed = False
@@ -32,17 +43,20 @@ class BatchContents:
         """
         return self._applied
 
-    def put(self, key: bytes, value: bytes) -> None:
+    def put(self, key: bytes, value: bytes, *, ttl: float | None = None, expires_at: Moment | None = None) -> None:
         """Add: set the value of a key.
 
         Args:
             key: 1 to 4,096 bytes.
             value: 0 to 8 MiB.
+            ttl: Seconds from the commit until the value expires; None: it does not.
+            expires_at: When it expires, in seconds since the epoch, or as a datetime with a time zone.
 
         Raises:
             InvalidRequest: An argument is not allowed, the batch is full, or it was committed or left.
         """
-        self._add(self._changes, checked_key(key), checked_value(value))
+        end, checked = checked_end_of(ttl, expires_at), checked_value(value)
+        self._add(self._changes, checked_key(key), checked if end is None else end.of(checked))
 
     def delete(self, key: bytes) -> None:
         """Add: remove a key. It is no error if the key has no value.
@@ -85,10 +99,10 @@ class BatchContents:
         changes, conditions = self._changes, self._conditions
         return AtomicBatch(timeout_ns, [*changes], [*changes.values()], [*conditions], [*conditions.values()])
 
-    def _add(self, entries: dict[bytes, bytes | None], key: bytes, value: bytes | None) -> None:
+    def _add(self, entries: dict[bytes, _V], key: bytes, value: _V) -> None:
         self._check_open()
         is_new = key not in entries
-        more = len(value or b"") - len(entries.get(key) or b"") + (len(key) + ENTRY_BYTES) * is_new
+        more = _size(value) - _size(entries.get(key)) + (len(key) + ENTRY_BYTES) * is_new
         if self._bytes + more > BATCH_BYTES_MAX:
             raise InvalidRequest(f"a batch has at most {BATCH_BYTES_MAX:,} bytes, not {self._bytes + more:,}")
         if is_new and len(self._changes) + len(self._conditions) == REQUEST_ENTRIES_MAX:

@@ -148,8 +148,7 @@ def _sorted_columns(column: Items, order: Positions, spans: Sequence[tuple[int, 
         return (Column(rows[begin:end].tobytes(), True) for begin, end in spans)
     if column.frame is not None:
         return (Column(b"", True) for _ in spans)
-    items = np.empty(len(order), dtype=object)
-    items[:] = column.items
+    items = np.fromiter(column.items, object, len(order))
     ordered: list[bytes] = items[order].tolist()
     return (columns.encode(ordered[begin:end]) for begin, end in spans)
 

@@ -1,8 +1,8 @@
 """The calls that a session takes. A call is the same object from its submission until it is settled.
 
 Open            wait until the session has a client id and routes
-Single          one key: GET, PUT, DELETE, COMPARE_AND_SET, INCREMENT, OUTCOME
-Many            columns of keys, with values for PUT
+Single          one key: GET, PUT, PUT_UNTIL, DELETE, COMPARE_AND_SET, INCREMENT, EXPIRE, TTL, OUTCOME
+Many            columns of keys, with values for PUT and PUT_UNTIL
 AtomicBatch     BATCH: changes of several keys in one range, all of them or none
 Take            TAKE: the first or last entry within bounds, range after range
 ScanPage        the next page of a scan
@@ -143,12 +143,12 @@ class Many(Call):
 class AtomicBatch(Call):
     """Changes of keys in one range, made whole if each required key has its expected value.
 
-    None among `values` deletes the key; None among `expected` is no value. `key` is the first of all keys: its range is
-    that of the batch. Settles with whether the changes were made.
+    Values may be Expiring or Lasting, and None among them deletes the key; None among `expected` is no value. `key` is
+    the first of all keys: its range is that of the batch. Settles with whether the changes were made.
     """
 
     keys: Sequence[bytes]
-    values: Sequence[bytes | None]
+    values: Sequence[Any]
     required: Sequence[bytes]
     expected: Sequence[bytes | None]
     op: Op = Op.BATCH

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
+from math import inf
 from typing import Any, TypeAlias
 
 from shardstore.client.calls.arguments import (
     WAIT,
+    Items,
     checked_amount,
     checked_bound,
     checked_bounds,
@@ -26,12 +28,16 @@ from shardstore.client.calls.arguments import (
     checked_values,
 )
 from shardstore.client.calls.calls import Count, DeleteRange, Maintain, Many, Single, Take
+from shardstore.client.calls.ends import MS, End, checked_end_of
 from shardstore.client.calls.outcome_token import OutcomeToken
 from shardstore.errors import InvalidRequest
+from shardstore.identifiers import Expiring, Lasting
 from shardstore.key_range import KeyRange, range_of_prefix
 from shardstore.limits import KEY_BYTES_MAX, MIB, REQUEST_BYTES_MAX, REQUEST_ENTRIES_MAX, VALUE_BYTES_MAX
 from shardstore.wire import counters
 from shardstore.wire.columns import encode_variable
+from shardstore.wire.expiring_items import encode_items
+from shardstore.wire.lifetimes import NO_END, NO_VALUE
 from shardstore.wire.messages import encode
 from shardstore.wire.wire_format import WRITES, Flag, Op
 
@@ -44,6 +50,7 @@ STEP_ENTRIES = 256
 STEP_BYTES = MIB
 _GET, _PUT, _DELETE = Op.GET, Op.PUT, Op.DELETE
 """Looking up a member of an enumeration costs more than to check a key."""
+_PUTS = frozenset((Op.PUT, Op.PUT_UNTIL))
 _PAIR = 2
 _A_PAIR = "a pair of key and value is wanted, both bytes"
 _BYTE = range(256)
@@ -91,9 +98,15 @@ def contains(key: Any, timeout: float | None, flags: int = 0) -> Single:
     return Single(checked_timeout_ns(timeout), _GET, checked_key(key), flags=flags | Flag.PRESENCE)
 
 
-def put(key: Any, value: Any, timeout: float | None, on_busy: str = WAIT) -> Single:
+def put(
+    key: Any, value: Any, timeout: float | None, on_busy: str = WAIT, ttl: Any = None, expires_at: Any = None
+) -> Single:
     """Set a key."""
-    call = Single(checked_timeout_ns(timeout), _PUT, checked_key(key), checked_value(value))
+    if ttl is None and expires_at is None:
+        call = Single(checked_timeout_ns(timeout), _PUT, checked_key(key), checked_value(value))
+    else:
+        item = encode_items([_ending(value, checked_end_of(ttl, expires_at))])
+        call = Single(checked_timeout_ns(timeout), Op.PUT_UNTIL, checked_key(key), item)
     call.fails_when_busy = checked_on_busy(on_busy)
     return call
 
@@ -105,14 +118,23 @@ def delete(key: Any, timeout: float | None, on_busy: str = WAIT) -> Single:
     return call
 
 
-def put_if_absent(key: Any, value: Any, timeout: float | None) -> Single:
+def put_if_absent(key: Any, value: Any, timeout: float | None, ttl: Any = None, expires_at: Any = None) -> Single:
     """Set a key that has no value."""
-    return compare_and_set(key, None, checked_value(value), timeout)
+    return compare_and_set(key, None, checked_value(value), timeout, ttl, expires_at)
 
 
-def compare_and_set(key: Any, expected: Any, value: Any, timeout: float | None) -> Single:
+def compare_and_set(
+    key: Any, expected: Any, value: Any, timeout: float | None, ttl: Any = None, expires_at: Any = None
+) -> Single:
     """Set a key, or remove it (`value` None), if it has the expected value, or none (`expected` None)."""
-    change = encode_variable(checked_expected_and_new(expected, value))
+    before, after = checked_expected_and_new(expected, value)
+    end = checked_end_of(ttl, expires_at)
+    if end is None:
+        change = encode_variable((before, after))
+    elif after is None:
+        raise InvalidRequest("a key that is removed has neither ttl nor expires_at")
+    else:
+        change = encode_items([before, end.of(after)])
     return Single(checked_timeout_ns(timeout), Op.COMPARE_AND_SET, checked_key(key), change)
 
 
@@ -120,6 +142,31 @@ def increment(key: Any, by: Any, timeout: float | None) -> Single:
     """Add to a counter."""
     amount = counters.to_value(checked_amount(by))
     return Single(checked_timeout_ns(timeout), Op.INCREMENT, checked_key(key), amount)
+
+
+def expire(key: Any, timeout: float | None, ttl: Any, expires_at: Any) -> Single:
+    """Let the value of a key expire at another moment."""
+    end = checked_end_of(ttl, expires_at)
+    if end is None:
+        raise InvalidRequest("expire needs a ttl or an expires_at; persist lets a value expire no more")
+    return Single(checked_timeout_ns(timeout), Op.EXPIRE, checked_key(key), encode_items([end.of(b"")]))
+
+
+def persist(key: Any, timeout: float | None) -> Single:
+    """Let the value of a key expire no more."""
+    return Single(checked_timeout_ns(timeout), Op.EXPIRE, checked_key(key), encode_items([None]))
+
+
+def ttl(key: Any, timeout: float | None) -> Single:
+    """Ask how long the value of a key is still there."""
+    return Single(checked_timeout_ns(timeout), Op.TTL, checked_key(key))
+
+
+def seconds_left(left_ms: int) -> float | None:
+    """What `ttl` returns to its caller."""
+    if left_ms == NO_VALUE:
+        return None
+    return inf if left_ms == NO_END else left_ms / MS
 
 
 def take(start: Any, end: Any, prefix: Any, reverse: bool, timeout: float | None) -> Take | None:
@@ -168,15 +215,20 @@ def count(start: Any, end: Any, prefix: Any, estimates: bool, timeout: float | N
 
 
 def put_many(
-    pairs: Mapping[Any, Any] | Iterable[tuple[Any, Any]], timeout: float | None, on_busy: str = WAIT
+    pairs: Mapping[Any, Any] | Iterable[tuple[Any, Any]],
+    timeout: float | None,
+    on_busy: str = WAIT,
+    ttl: Any = None,
+    expires_at: Any = None,
 ) -> Iterator[Many]:
     """Set many keys."""
+    end = checked_end_of(ttl, expires_at)
     timeout_ns, fails_when_busy = checked_timeout_ns(timeout), checked_on_busy(on_busy)
     if isinstance(pairs, Mapping):
         read = _read_columns(iter(pairs.keys()), iter(pairs.values()))
     else:
         read = _read_pairs(_iterator("pairs", "a mapping, or an iterable of pairs of key and value", pairs))
-    return _many_calls(timeout_ns, Op.PUT, fails_when_busy, read)
+    return _many_calls(timeout_ns, Op.PUT if end is None else Op.PUT_UNTIL, fails_when_busy, read, end)
 
 
 def get_many(keys: Iterable[Any], timeout: float | None) -> Iterator[Many]:
@@ -195,19 +247,26 @@ def _of_keys(op: Op, keys: Iterable[Any], timeout: float | None, on_busy: str = 
     return _many_calls(timeout_ns, op, fails_when_busy, read)
 
 
-def _many_calls(timeout_ns: int, op: Op, fails_when_busy: bool, read: _Read) -> Iterator[Many]:
-    """The calls for all chunks. Raises BadEntry after the calls for the chunks before."""
+def _many_calls(timeout_ns: int, op: Op, fails_when_busy: bool, read: _Read, end: End | None = None) -> Iterator[Many]:
+    """The calls for all chunks; values get the end. Raises BadEntry after the calls for the chunks before."""
     first = 0
     for chunk in _chunks(read):
         try:
             keys = checked_keys(chunk[0])
-            values = checked_values(chunk[1]) if op == Op.PUT else None
+            values = checked_values(chunk[1]) if op in _PUTS else None
         except InvalidRequest as error:
             raise BadEntry(op, first, *_first_bad(chunk, error)) from None
+        if end is not None and values is not None:
+            values = Items(end.of_each(values.items), None, 0)
         call = Many(timeout_ns, op, keys, values)
         call.fails_when_busy = fails_when_busy
         yield call
         first += len(chunk[0])
+
+
+def _ending(value: Any, end: End | None) -> Expiring | Lasting:
+    assert end is not None, "a value without an end is put in another way"
+    return end.of(checked_value(value))
 
 
 def _first_bad(chunk: _Columns, error: InvalidRequest) -> tuple[int, str]:

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, TypeAlias
+from itertools import repeat
+from operator import is_not
+from typing import NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
 
 from shardstore.client.direct.ask import ASK, IN_MEMORY, Ask
 from shardstore.client.direct.open_files import OpenFiles
 from shardstore.client.direct.table_view import TableView
-from shardstore.identifiers import Stored
+from shardstore.identifiers import TOMBSTONE, Expiring, Stored
 from shardstore.key_range import KeyRange
 from shardstore.seams.boards import OpenBoard
+from shardstore.seams.clock import WallClock
 from shardstore.tables.bloom import Mask
-from shardstore.tables.chunk import without_tombstones
 from shardstore.tables.digests import Digests, digest_of
 from shardstore.tables.empty_ranges import EmptyRanges
 from shardstore.tables.not_ready import NOT_READY, NotReady
 from shardstore.tables.segment import Segment
-from shardstore.tables.wanted import Held, Wanted, held_of
+from shardstore.tables.wanted import Held, Wanted
 from shardstore.wire.board_format import (
     ANY_KEY,
+    CLOCK_AT,
     FILTER_BYTES,
     FILTER_MASK,
     FIRST_FILTER,
@@ -33,6 +36,7 @@ from shardstore.wire.route_map import Route
 
 TRIES = 2
 """How often a read is tried, as the slot may change meanwhile."""
+_Doubt = TypeVar("_Doubt")
 _Slot: TypeAlias = tuple[int, int, int, int]
 """Sequence, version of the manifest, active filter and sealed filter of a slot."""
 
@@ -49,7 +53,7 @@ class _Look(NamedTuple):
 class ReadableRange:
     """A range as its route names it. `at` is the number of the first word of its slot on the board."""
 
-    def __init__(self, route: Route, board: OpenBoard, at: int, files: OpenFiles) -> None:
+    def __init__(self, route: Route, board: OpenBoard, at: int, files: OpenFiles, wall: WallClock) -> None:
         self.route = route
         self.board = board
         self._words, self._filters = board.memory
@@ -57,6 +61,7 @@ class ReadableRange:
         self._place = slice(at, at + SLOT_WORDS)
         self._segment, self._epoch = int(route.segment), int(route.epoch)
         self._files = files
+        self._wall = wall
         self._look: _Look | None = None
         self._empty: tuple[int, EmptyRanges] | None = None
 
@@ -66,8 +71,8 @@ class ReadableRange:
         slot = self._slot()
         return slot is None or slot[1] > self._files.version(self._segment)
 
-    def get_ready(self, key: bytes) -> Stored | NotReady | None:
-        """Return what the tables hold for a key, for any thread at any time; NOT_READY if that is left to `get`.
+    def get_ready(self, key: bytes) -> bytes | NotReady | None:
+        """Return the value of a key, or None, for any thread at any time; NOT_READY if that is left to `get`.
 
         As long as the sequence is the same, the slot says what it said at the latest look. Raises Corruption.
         """
@@ -79,10 +84,12 @@ class ReadableRange:
         if (active and self._is_in_memory(active, digest)) or (sealed and self._is_in_memory(sealed, digest)):
             return NOT_READY
         found = segment.get_ready(key, digest)
+        if found is not None and type(found) is not bytes:
+            found = NOT_READY if found is NOT_READY else self._shown(found, NOT_READY)
         return found if words[sequence_at] == look.sequence else NOT_READY
 
-    def get(self, key: bytes, digest: tuple[int, int]) -> Stored | Ask | None:
-        """Return what the tables hold for a key, or ASK or IN_MEMORY.
+    def get(self, key: bytes, digest: tuple[int, int]) -> bytes | Ask | None:
+        """Return the value of a key, None if it has none, or ASK or IN_MEMORY.
 
         Raises Corruption, StorageFailure, FileNotFoundError.
         """
@@ -94,7 +101,7 @@ class ReadableRange:
             if self._is_in_memory(active, digest) or self._is_in_memory(sealed, digest):
                 return IN_MEMORY
             segment = self._files.segment(self._segment, version)
-            found = segment.get(key, digest)
+            found = self._shown(segment.get(key, digest), ASK)
             if self._words[self._sequence_at] == sequence:
                 self._look = _Look(sequence, active, sealed, segment)
                 return found
@@ -117,12 +124,14 @@ class ReadableRange:
             read = self._may_be_read(active, sealed, wanted.digests)
             segment = self._files.segment(self._segment, version)
             found = segment.look_up(wanted if read is None else wanted.at(np.flatnonzero(read)))
+            if segment.tombstones or segment.expiring:
+                found, read = self._all_shown(found, read)
             if self._words[self._sequence_at] == sequence:
-                return held_of(without_tombstones(found.tolist())) if segment.tombstones else found, read
+                return found, read
         return ASK
 
     def view(self, owned: KeyRange) -> TableView | None:
-        """Return the tables of the range, which has these keys, if none of its entries are in memory; else None.
+        """Return the tables of the range, which has these keys, if no entry is in memory and none expires; else None.
 
         Raises Corruption, StorageFailure, FileNotFoundError.
         """
@@ -131,10 +140,34 @@ class ReadableRange:
             if slot is None or slot[2:] != (NO_KEYS, NO_KEYS):
                 return None
             segment = self._files.segment(self._segment, slot[1])
+            if segment.expiring:
+                return None
             layers = segment.layers()
             if self._words[self._sequence_at] == slot[0]:
                 return TableView(owned, layers, segment.tables, self._empty_of(segment.manifest.version))
         return None
+
+    def _shown(self, stored: Stored | None, in_doubt: _Doubt) -> bytes | _Doubt | None:
+        """Return the value that a reader gets, None if there is none, or `in_doubt` if only the worker can tell.
+
+        This comes before the slot is looked at again: then the key had this value when the clock was read.
+        """
+        if type(stored) is not Expiring:
+            return None if stored is TOMBSTONE else stored  # type: ignore[return-value]
+        if self._words[CLOCK_AT] >= stored.moment:
+            return None
+        return stored.value if self._wall.now_ms() < stored.moment else in_doubt
+
+    def _all_shown(self, found: Held, read: Mask | None) -> tuple[Held, Mask | None]:
+        """Return the values that a reader gets, and which keys these are. `read`: those of the keys that were found."""
+        shown = [self._shown(stored, ASK) for stored in found.tolist()]
+        if ASK not in shown:
+            return _values(shown), read
+        told = np.fromiter(map(is_not, shown, repeat(ASK)), np.bool_, len(shown))
+        if read is None:
+            return _values(shown)[told], told
+        read[np.flatnonzero(read)[~told]] = False
+        return _values(shown)[told], read
 
     def _empty_of(self, version: int) -> EmptyRanges:
         """Return the keys that are known to have no value in the tables of this version."""
@@ -171,3 +204,7 @@ class ReadableRange:
         bits = digests[:, 0] & np.uint64(FILTER_MASK)
         found: Mask = (filter_bytes[bits >> np.uint64(3)] >> (bits & np.uint64(7)).astype(np.uint8) & 1).view(np.bool_)
         return found
+
+
+def _values(shown: list[bytes | Ask | None]) -> Held:
+    return np.fromiter(shown, object, len(shown))

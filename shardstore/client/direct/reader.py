@@ -17,9 +17,9 @@ from shardstore.client.direct.readable_range import ReadableRange
 from shardstore.client.direct.slots import Slots
 from shardstore.client.direct.table_view import TableView
 from shardstore.errors import Corruption, StorageFailure
-from shardstore.identifiers import TOMBSTONE
 from shardstore.options import ScanMode
 from shardstore.seams.boards import Boards
+from shardstore.seams.clock import WallClock
 from shardstore.seams.filesystem import Filesystem
 from shardstore.tables.digests import digest_of
 from shardstore.tables.not_ready import NOT_READY, NotReady
@@ -38,8 +38,17 @@ class Reader:
     `tables_max` bounds the open tables, and once more those of scans.
     """
 
-    def __init__(self, filesystem: Filesystem, boards: Boards, store: str, memory_bytes: int, tables_max: int) -> None:
+    def __init__(
+        self,
+        filesystem: Filesystem,
+        boards: Boards,
+        wall: WallClock,
+        store: str,
+        memory_bytes: int,
+        tables_max: int,
+    ) -> None:
         self.store = store
+        self._wall = wall
         self._slots = Slots(boards, store)
         self._files = OpenFiles(filesystem, store, memory_bytes, tables_max)
         self._ranges: dict[int, ReadableRange] = {}
@@ -55,10 +64,9 @@ class Reader:
         if readable is None or readable.route is not route or self._reads >= LOOK_AFTER:
             return NOT_READY
         try:
-            found = readable.get_ready(key)
+            return readable.get_ready(key)
         except _FLAWS:
             return NOT_READY
-        return None if found is TOMBSTONE else found
 
     def get(self, key: bytes, routes: RouteMap) -> bytes | Ask | None:
         """Return the value of a key, None if it has none, or why a worker must be asked."""
@@ -73,7 +81,7 @@ class Reader:
             return ASK
         if found is ASK and not readable.board.is_current():
             del self._ranges[route.segment]
-        return None if found is TOMBSTONE else found
+        return found
 
     def get_many(self, keys: Items, routes: RouteMap, boundaries: Boundaries) -> SomeRead:
         """Return the values of the keys that can be read."""
@@ -135,7 +143,7 @@ class Reader:
         if found is None:
             self._ranges.pop(route.segment, None)
             return None
-        readable = self._ranges[route.segment] = ReadableRange(route, *found, self._files)
+        readable = self._ranges[route.segment] = ReadableRange(route, *found, self._files, self._wall)
         return readable
 
     def _close_outdated(self) -> None:

@@ -18,7 +18,8 @@ READERS_BYTES = 16 * MIB
 
 
 class TableView:
-    """A range whose tables hold all its entries. It stays as it is: nothing changes a table, not even its removal.
+    """A range whose tables hold all its entries, of which none expires. It stays as it is: nothing changes a table, not
+    even its removal.
 
     `tables` is their number. `empty`: the keys that are known to have no value in these tables.
     """
@@ -42,7 +43,7 @@ class TableView:
         page: EncodedPage = NOTHING
         values: ValueList = list
         if wanted is not None:
-            page, values = scan_page_and_list(self._layers, wanted, call.reverse, call.limit)
+            page, values = scan_page_and_list(self._layers, wanted, call.reverse, call.limit, 0)
         if page.passed is not None:
             self._empty.note(page.passed)
         shown = page_of(call, self._owned, page.keys, values, page.entries, page.resume)

@@ -80,7 +80,8 @@ def _key_in(request: Request, call: Many | DeleteRange) -> bytes:
     """A key of one part of a write."""
     if isinstance(call, DeleteRange):
         return request.body[0] or LOWEST_KEY
-    return call.keys.items[0 if request.positions is None else request.positions[0]]
+    key: bytes = call.keys.items[0 if request.positions is None else request.positions[0]]
+    return key
 
 
 def _part_of(request: Request, client: int, key: bytes) -> PartInDoubt:

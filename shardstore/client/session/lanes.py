@@ -39,7 +39,7 @@ BARRIERS_FREE = DRAIN_RANGES_MAX
 """So many of them may be in flight to a worker without a credit: as many ranges as one drain takes."""
 GATHERED_ENTRIES_MAX = 4_096
 GATHERED_BYTES_MAX = MIB
-_WITH_VALUE = CONDITIONAL | {Op.PUT, Op.OUTCOME}
+_WITH_VALUE = CONDITIONAL | {Op.PUT, Op.PUT_UNTIL, Op.OUTCOME}
 _GATHERED = frozenset((Op.GET, Op.PUT, Op.DELETE))
 _KEY_FIXED = int(Flag.KEYS_FIXED)
 _VALUE_FIXED = int(Flag.VALUES_FIXED)

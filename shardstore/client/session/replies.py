@@ -16,10 +16,20 @@ from shardstore.limits import KEY_BYTES_MAX, MILLISECOND_NS, VALUE_BYTES_MAX
 from shardstore.outcome import Ending
 from shardstore.wire import columns, counters
 from shardstore.wire.admin_messages import AdminReply
+from shardstore.wire.lifetimes import decode_ttl
 from shardstore.wire.messages import CountReply, OutcomeReply, Refusal, Statistics, decode
 from shardstore.wire.wire_format import CONDITIONAL, Flag, Header, MalformedMessage, Op, Status
 
-WITH_CONTENT: frozenset[int] = CONDITIONAL | {Op.BATCH, Op.TAKE, Op.OUTCOME, Op.SCAN, Op.COUNT, Op.STATS, Op.ADMIN}
+WITH_CONTENT: frozenset[int] = CONDITIONAL | {
+    Op.BATCH,
+    Op.TAKE,
+    Op.OUTCOME,
+    Op.SCAN,
+    Op.COUNT,
+    Op.STATS,
+    Op.ADMIN,
+    Op.TTL,
+}
 """Operations besides GET whose reply has content."""
 _VALUES_FIXED = int(Flag.VALUES_FIXED)
 
@@ -46,11 +56,13 @@ def content_of(request: Request, header: Header, frames: Sequence[bytes]) -> Any
         case Op.COUNT:
             counted = decode(CountReply, frames[1])
             return Estimate(counted.entries, counted.bytes, counted.error)
-        case Op.COMPARE_AND_SET | Op.BATCH:
+        case Op.COMPARE_AND_SET | Op.BATCH | Op.EXPIRE:
             return bool(header.entries)
         case Op.TAKE:
             return _taken_of(header, frames)
     try:
+        if request.op == Op.TTL:
+            return decode_ttl(frames[1])
         return counters.of_value(frames[1]) if request.op == Op.INCREMENT else _ending_of(frames[1])
     except ValueError as error:
         raise MalformedMessage(str(error)) from None

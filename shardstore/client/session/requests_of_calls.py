@@ -117,7 +117,7 @@ def request_for_rest(request: Request, positions: Positions, answered: int) -> R
 
 
 def _cut_again(call: Many, request: Request, lane_map: LaneMap) -> list[Request]:
-    values = _values_of(request) if request.op == Op.PUT else None
+    values = _values_of(request) if request.op in (Op.PUT, Op.PUT_UNTIL) else None
     return list(_of_many(call, _keys_of(request), values, request.positions, lane_map))
 
 
@@ -126,6 +126,9 @@ def _keys_of(request: Request) -> Items:
 
 
 def _values_of(request: Request) -> Items:
+    if request.op == Op.PUT_UNTIL:
+        values, _ = columns.decode_ending(request.body[1], request.entries, VALUE_BYTES_MAX, nullable=False)
+        return Items(values, None, 0)
     return _items(request.body[1], request.flags & Flag.VALUES_FIXED, request.entries, 0, VALUE_BYTES_MAX)
 
 

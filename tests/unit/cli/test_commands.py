@@ -26,6 +26,7 @@ class FakeClient:
 
     def __init__(self) -> None:
         self.content: dict[bytes, bytes] = {b"a": b"1", b"b\xff": b"2\xfe"}
+        self.ttls: dict[bytes, float | None] = {}
         self.asked: list[Any] = []
         self.failure: BaseException | None = None
 
@@ -40,8 +41,9 @@ class FakeClient:
             raise self.failure
         return self.content.get(key)
 
-    def put(self, key: bytes, value: bytes, *, timeout: float) -> None:
+    def put(self, key: bytes, value: bytes, *, ttl: float | None, timeout: float) -> None:
         self.content[key] = value
+        self.ttls[key] = ttl
 
     def delete(self, key: bytes, *, timeout: float) -> None:
         self.content.pop(key, None)
@@ -166,6 +168,8 @@ def test_put_takes_the_value_as_a_word_or_from_the_standard_input(client: FakeCl
     assert run("put", "--hex", "00ff", "0A").exit_code == 0
     assert (client.content[b"k"], client.content[b"raw"]) == ("wört".encode(), b"\x00\xff\n")
     assert client.content[b"\x00\xff"] == b"\n"
+    assert run("put", "--ttl", "1.5", "short", "v").exit_code == 0
+    assert (client.ttls[b"short"], client.ttls[b"k"]) == (1.5, None)
 
 
 def test_delete_takes_many_keys(client: FakeClient) -> None:

@@ -20,13 +20,21 @@ class SortedClient:
         self._begin("get")
         return self.data.get(key)
 
-    def put_if_absent(self, key: bytes, value: bytes, *, timeout: float | None = None) -> bool:
+    def put_if_absent(
+        self, key: bytes, value: bytes, *, ttl: float | None = None, timeout: float | None = None
+    ) -> bool:
         """Set a value if there is none."""
         self._begin("put_if_absent")
         return self._compare_and_set(key, None, value)
 
     def compare_and_set(
-        self, key: bytes, expected: bytes | None, value: bytes | None, *, timeout: float | None = None
+        self,
+        key: bytes,
+        expected: bytes | None,
+        value: bytes | None,
+        *,
+        ttl: float | None = None,
+        timeout: float | None = None,
     ) -> bool:
         """Set or remove a value if it is the expected one."""
         self._begin("compare_and_set")

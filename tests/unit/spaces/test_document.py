@@ -12,14 +12,16 @@ from shardstore.spaces.document import DOCUMENT_BYTES_MAX, SpaceDocument, read_s
 from shardstore.spaces.infos import infos_from
 from shardstore.spaces.reserved import NUMBER_MAX, document_key
 
-FIELDS: dict[str, Any] = {"version": 1, "number": 7, "key": "Str()", "value": "Json/1", "dropped": False}
+FIELDS: dict[str, Any] = {"version": 2, "ttl_ms": 0, "number": 7, "key": "Str()", "value": "Json/1", "dropped": False}
 
 
 def test_the_bytes_of_a_document_stay_as_they_are() -> None:
-    document = SpaceDocument(7, "Str()", "Json/1")
-    assert document.encode() == (b"\x85\xa7version\x01\xa6number\x07\xa3key\xa5Str()\xa5value\xa6Json/1\xa7dropped\xc2")
+    document = SpaceDocument(7, "Str()", "Json/1", ttl_ms=9)
+    former = b"\x85\xa7version\x01\xa6number\x07\xa3key\xa5Str()\xa5value\xa6Json/1\xa7dropped\xc2"
+    assert document.encode() == b"\x86" + former[1:9] + b"\x02" + former[10:] + b"\xa6ttl_ms\x09"
     assert read_space_document("users", document.encode()) == document
-    assert read_space_document("users", document.encoded_as_dropped) == (7, "Str()", "Json/1", True)
+    assert read_space_document("users", document.encoded_as_dropped) == (7, "Str()", "Json/1", True, 9)
+    assert read_space_document("users", former) == document._replace(ttl_ms=0)
 
 
 @pytest.mark.parametrize(
@@ -32,11 +34,12 @@ def test_the_bytes_of_a_document_stay_as_they_are() -> None:
         (msgpack.packb([1]), "no document of a space"),
         (msgpack.packb({}), "no document of a space"),
         (msgpack.packb(FIELDS | {"version": True}), "no document of a space"),
-        (msgpack.packb(FIELDS | {"version": 2, "more": 1}), "format version 2, this program ("),
+        (msgpack.packb(FIELDS | {"version": 3, "more": 1}), "format version 3, this program ("),
         (msgpack.packb(FIELDS | {"more": 1}), "its fields are "),
         (msgpack.packb(FIELDS | {"key": b"Str()"}), "its fields are "),
         (msgpack.packb(FIELDS | {"number": 0}), "the number 0"),
         (msgpack.packb(FIELDS | {"number": NUMBER_MAX + 1}), "the number "),
+        (msgpack.packb(FIELDS | {"ttl_ms": -1}), "the ttl_ms -1"),
         (msgpack.packb(FIELDS | {"key": "x" * 1_025}), "a description is too long"),
     ],
 )
@@ -51,4 +54,4 @@ def test_documents_are_listed_by_name() -> None:
     pairs = [(document_key(name), SpaceDocument(at, "Str()", "Raw/1").encode()) for at, name in enumerate("ab", 1)]
     infos = infos_from(pairs)
     assert list(infos) == ["a", "b"]
-    assert infos["b"] == ("b", "Str()", "Raw/1", 2, False)
+    assert infos["b"] == ("b", "Str()", "Raw/1", 2, False, None)

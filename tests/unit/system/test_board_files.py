@@ -19,7 +19,7 @@ from shardstore.system.running_cluster import identity_of
 from shardstore.wire.board_format import (
     CLOSED,
     FILTER_BYTES,
-    HEADER_WORDS,
+    MOVES_AT,
     SEQUENCE,
     SERVING,
     STATE,
@@ -76,8 +76,8 @@ def failing(*_arguments: object) -> int:
 def test_a_new_board_is_empty_but_for_its_header(host: Host) -> None:
     memory = host.files().renew(WORKER, STORE)
     assert memory is not None
-    assert memory.words[: HEADER_WORDS - 1].tolist() == header(WORKER, STORE, 1)
-    assert not any(memory.words[HEADER_WORDS - 1 :])
+    assert memory.words[:MOVES_AT].tolist() == header(WORKER, STORE, 1)
+    assert not any(memory.words[MOVES_AT:])
     assert len(memory.words) == slot_at(BOARD_SLOTS)
     assert len(memory.filters) == BOARD_FILTERS * FILTER_BYTES
     assert not any(memory.filters)

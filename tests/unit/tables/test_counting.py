@@ -53,15 +53,15 @@ def test_a_key_counts_if_it_has_a_value_in_its_newest_layer(
         counted, left = 0, wanted
         with patch.object(counting, "COUNTED_A_STEP", step):
             while left is not None:
-                entries_now, left = count_step(layers, left)
+                entries_now, left = count_step(layers, left, 0)
                 counted += entries_now
         assert counted == expected
-        about = estimated(layers, wanted)
+        about = estimated(layers, wanted, 0)
         assert abs(about.entries - expected) <= about.error
 
 
 def test_an_estimate_of_one_layer_without_deletions_is_exact() -> None:
-    found = estimated([layer_of(dict.fromkeys(SHORT, b"v"))], KeyRange(SHORT[2], SHORT[7]))
+    found = estimated([layer_of(dict.fromkeys(SHORT, b"v"))], KeyRange(SHORT[2], SHORT[7]), 0)
     assert (found.entries, found.error) == (5, 0)
 
 
@@ -69,6 +69,6 @@ def test_an_estimate_of_one_layer_without_deletions_is_exact() -> None:
 def test_overwritten_keys_count_once(kind: str) -> None:
     keys = KINDS[kind]
     layers = [layer_of(dict.fromkeys(keys, b"old")), layer_of(dict.fromkeys(keys[5:], b"new"))]
-    counted, left = count_step(layers, KeyRange())
+    counted, left = count_step(layers, KeyRange(), 0)
     assert left is not None, "where there is only one layer, it is counted alone"
-    assert counted + count_step(layers, left).entries == 20
+    assert counted + count_step(layers, left, 0).entries == 20

@@ -68,7 +68,7 @@ def test_the_nearest_key_with_a_value_is_the_next(
     has_value = False
     while left is not None and not has_value:
         before = left
-        left, has_value = pass_deleted(layers, left, reverse)
+        left, has_value = pass_deleted(layers, left, reverse, 0)
         assert has_value or left != before, "it continues"
     if not living:
         assert (left, has_value) == (None, False)
@@ -82,7 +82,7 @@ def test_the_nearest_key_with_a_value_is_the_next(
 def test_one_step_is_bounded(reverse: bool) -> None:
     """The number of keys skipped in a turn is bounded, so that a scan does not block others."""
     layer = in_memory(dict.fromkeys(map(key, range(100)), TOMBSTONE))
-    left, has_value = pass_deleted([layer], EVERYTHING, reverse)
+    left, has_value = pass_deleted([layer], EVERYTHING, reverse, 0)
     assert left is not None
     assert not has_value
     assert 8 < 100 - len(content_of(layer, key_range=left)) < 40
@@ -91,7 +91,7 @@ def test_one_step_is_bounded(reverse: bool) -> None:
 @given(st.lists(ENTRIES, max_size=4), st.integers(1, 5), st.booleans())
 def test_what_a_page_has_passed_has_no_value(contents: list[dict[int, Stored]], limit: int, reverse: bool) -> None:
     layers = layers_of(contents)
-    page = scan_page(layers, EVERYTHING, reverse, False, limit)
+    page = scan_page(layers, EVERYTHING, reverse, False, limit, 0)
     if page.passed is not None:
         assert set(content_of(*layers, key_range=page.passed).values()) <= {TOMBSTONE}
         assert (page.passed.end if reverse else page.passed.start) == b"", "it is at the near end"

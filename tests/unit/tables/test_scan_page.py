@@ -31,7 +31,7 @@ def scanned(layer: ActiveLayer, wanted: KeyRange, reverse: bool) -> Iterator[tup
     while layer.sort(5) == 5:
         pass
     for _ in range(PAGES_MAX):
-        page = scan_page.scan_page([layer], wanted, reverse, False, 1_000)
+        page = scan_page.scan_page([layer], wanted, reverse, False, 1_000, 0)
         yield from entries_of(page, reverse)
         if not page.resume:
             return

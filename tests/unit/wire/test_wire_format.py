@@ -78,6 +78,9 @@ def test_numbers_on_the_wire_are_frozen() -> None:
         "TAKE": 24,
         "DELETE_RANGE": 25,
         "COUNT": 26,
+        "PUT_UNTIL": 27,
+        "EXPIRE": 28,
+        "TTL": 29,
     }
     assert [status.name for status in Status] == [
         *("NONE", "OK", "BUSY", "STALE_ROUTE", "CLOSED", "INVALID", "FAILED", "UNAVAILABLE", "UNKNOWN", "TOO_OLD"),

@@ -41,7 +41,9 @@ class Compactions(JobKind[CompactSpec, CompactResult]):
 
     def next_spec(self, now_ns: int) -> CompactSpec | None:
         """Compact the segment whose turn it is."""
-        due = due_compaction(self._ranges, self._barriers.compactions, self._rest.segments, self._segment_last)
+        clock_ms = self._writes.clock.now_ms()
+        asked, resting = self._barriers.compactions, self._rest.segments
+        due = due_compaction(self._ranges, asked, resting, self._segment_last, clock_ms)
         if due is None:
             return None
         segment, chosen = due
@@ -49,7 +51,7 @@ class Compactions(JobKind[CompactSpec, CompactResult]):
             self._barriers.compaction_begins(segment)
         self._segment_last = segment
         self.latest = f"segment {segment}: {chosen.reason}"
-        return CompactSpec(self._store, segment, chosen.kind, self._entropy.below(2**64), chosen.bottom)
+        return CompactSpec(self._store, segment, chosen.kind, self._entropy.below(2**64), chosen.bottom, clock_ms)
 
     def finished(self, result: CompactResult, duration_ns: int, now_ns: int) -> list[Effect]:
         """Read the new tables from now on, and reply to each COMPACT that waited for this job."""

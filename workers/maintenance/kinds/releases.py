@@ -45,6 +45,10 @@ class Releases(JobKind[ReleaseSpec, ReleaseResult]):
         self._obsolete += owned.replace(manifest)
         self._wanted = True
 
+    def want(self) -> None:
+        """Look for log files that nothing needs, although no manifest was published."""
+        self._wanted = True
+
     def next_spec(self, now_ns: int) -> ReleaseSpec | None:
         """Remove the files that nothing needs since the latest manifests were published."""
         if not self._wanted:
@@ -60,7 +64,10 @@ class Releases(JobKind[ReleaseSpec, ReleaseResult]):
         if not paths:
             return None
         versions = {segment: version for segment, owned in self._ranges.items() if (version := owned.version_known)}
-        return ReleaseSpec(self._worker, self._store, self._log_id, checkpoint, wal.lsn_durable, versions, paths)
+        granted_ms = self._writes.clock.granted_ms
+        return ReleaseSpec(
+            self._worker, self._store, self._log_id, checkpoint, wal.lsn_durable, versions, paths, granted_ms
+        )
 
     def failed(self, spec: ReleaseSpec, duration_ns: int) -> list[Effect]:
         """Keep the paths for the next job."""

@@ -17,14 +17,15 @@ from shardstore.workers.ranges.owned_range import OwnedRange
 
 
 def due_compaction(
-    ranges: Mapping[int, OwnedRange], asked: Iterable[int], resting: Container[int], compacted_last: int
+    ranges: Mapping[int, OwnedRange], asked: Iterable[int], resting: Container[int], compacted_last: int, now_ms: int
 ) -> tuple[int, Compaction] | None:
     """The next segment that is due for a compaction, and what to merge there; None if none is due.
 
     Segments in `asked` come first; then those that the policy chooses take turns in the order of their numbers. The
     segment that was tried last comes after all others, so that it cannot keep them waiting, even if its compactions
     fail. A version of a segment is looked at again only if it has been read often or rests, and if that can make a
-    compaction due: a worker may have hundreds of ranges, and this function runs several times a second.
+    compaction due, or if more of it than half may have expired at `now_ms`: a worker may have hundreds of ranges, and
+    this function runs several times a second.
     """
     in_order = sorted(ranges)
     next_in_turn = bisect_right(in_order, compacted_last)
@@ -38,12 +39,13 @@ def due_compaction(
         if segment in wanted:
             return segment, COMPLETE
         version = owned.segment.manifest.version
-        if owned.version_settled == version:
+        may_have_expired = owned.segment.expiring and owned.segment.expired_by(now_ms)
+        if owned.version_settled == version and not may_have_expired:
             continue
         is_read_or_rests = owned.segment.keys_asked >= KEYS_ASKED_MIN or segment in resting
-        if owned.version_looked_at == version and not is_read_or_rests:
+        if owned.version_looked_at == version and not is_read_or_rests and not may_have_expired:
             continue
-        sizes = file_layer_sizes(owned.segment, segment in resting)
+        sizes = file_layer_sizes(owned.segment, segment in resting, now_ms)
         compaction = choose_compaction(sizes)
         if compaction:
             return segment, compaction

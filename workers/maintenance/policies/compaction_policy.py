@@ -4,9 +4,9 @@ Deltas are merged into the main when reads have to ask too many of them. While t
 which would be rewritten, twice as many are allowed. Bottom mains grow like a binary counter: two neighbours are merged
 as soon as the older one is not much larger than the newer one. So their number grows only with the logarithm of the
 data, and each byte is rewritten about that many times. They come before deltas, which are always due while writes are
-frequent. All layers are merged when more than half of the entries are dead, when the mains take much more than the
-largest of them, or when much of the files of virtual parts lies outside their bounds: perhaps nothing else keeps these
-files.
+frequent. All layers are merged when more than half of the entries are dead or have expired, when the mains take much
+more than the largest of them, or when much of the files of virtual parts lies outside their bounds: perhaps nothing
+else keeps these files.
 
 A range that rests, as after a bulk load, is compacted sooner: once its deltas are not small compared with the main.
 """
@@ -56,6 +56,7 @@ class FileLayerSizes(NamedTuple):
     bottoms_bytes: tuple[int, ...] = ()
     entries: int = 0
     tombstones: int = 0
+    expired: int = 0
     keys_asked: int = 0
     layers_asked: int = 0
     outside_bytes: int = 0
@@ -68,11 +69,12 @@ class FileLayerSizes(NamedTuple):
 
     @property
     def dead_share(self) -> float:
-        """Estimated share of entries that a compaction of everything removes: tombstones and the values they delete.
+        """Estimated share of entries that a compaction of everything removes.
 
-        A tombstone is stored only if an older table may hold its key, so each is counted with one value.
+        These are tombstones, the values they delete, and expired entries. A tombstone is stored only if an older table
+        may hold its key, so each is counted with one value.
         """
-        return min(1.0, 2 * self.tombstones / self.entries) if self.entries else 0.0
+        return min(1.0, (2 * self.tombstones + self.expired) / self.entries) if self.entries else 0.0
 
     @property
     def dead_bytes(self) -> int:
@@ -115,9 +117,11 @@ def may_become_due(sizes: FileLayerSizes) -> bool:
 
 
 def _of_everything(sizes: FileLayerSizes) -> Compaction | None:
-    is_worth_it = sizes.tombstones >= TOMBSTONES_MIN or sizes.dead_bytes >= DEAD_BYTES_MIN
+    is_worth_it = max(sizes.tombstones, sizes.expired) >= TOMBSTONES_MIN or sizes.dead_bytes >= DEAD_BYTES_MIN
     if is_worth_it and sizes.dead_share > DEAD_SHARE_MAX:
-        return Compaction(CompactionKind.EVERYTHING, f"{sizes.tombstones} of {sizes.entries} entries are tombstones")
+        expired = f"about {sizes.expired} have expired" if sizes.expired else ""
+        tombstones = f"{sizes.tombstones} of {sizes.entries} entries are tombstones"
+        return Compaction(CompactionKind.EVERYTHING, f"{tombstones}, {expired}" if expired else tombstones)
     if sizes.space_amplification > SPACE_AMPLIFICATION_MAX:
         return Compaction(
             CompactionKind.EVERYTHING, f"the mains take {sizes.space_amplification:.1f} times the largest of them"

@@ -8,8 +8,8 @@ from shardstore.workers.maintenance.policies.drain_policy import MemoryLayerSize
 from shardstore.workers.ranges.owned_range import OwnedRange
 
 
-def file_layer_sizes(segment: Segment, rests: bool = False) -> FileLayerSizes:
-    """The sizes of the layers in files, for the compaction policy."""
+def file_layer_sizes(segment: Segment, rests: bool, now_ms: int) -> FileLayerSizes:
+    """The sizes of the layers in files, for the compaction policy, and what has expired at this moment."""
     return FileLayerSizes(
         deltas=len(segment.manifest.deltas),
         delta_bytes=segment.delta_bytes,
@@ -17,6 +17,7 @@ def file_layer_sizes(segment: Segment, rests: bool = False) -> FileLayerSizes:
         bottoms_bytes=segment.bottoms_bytes,
         entries=segment.entries,
         tombstones=segment.tombstones,
+        expired=segment.expired_by(now_ms),
         keys_asked=segment.keys_asked,
         layers_asked=segment.layers_asked,
         outside_bytes=segment.outside_bytes,

@@ -16,6 +16,7 @@ from shardstore.identifiers import Stored
 from shardstore.limits import KEY_BYTES_MAX
 from shardstore.wire.wire_format import Op
 from tests.unit.client.direct.direct_store import MEMORY, STORE, TABLES, DirectStore
+from tests.unit.set_wall import SetWall
 
 VALUES: dict[bytes, Stored] = {b"a": b"1", b"b": b"2", b"p": b"3"}
 
@@ -35,7 +36,9 @@ class Reads:
 
     def open_reader(self, store: str) -> Reader | None:
         self.opened.append(store)
-        return None if self.refuses else Reader(self.store.filesystem, self.store.boards, store, MEMORY, TABLES)
+        return (
+            None if self.refuses else Reader(self.store.filesystem, self.store.boards, SetWall(), store, MEMORY, TABLES)
+        )
 
     def follow(self, store: str = STORE) -> None:
         self.reads.follow(store, self.store.routes, Boundaries(self.store.routes.starts))

@@ -15,14 +15,16 @@ from shardstore.client.direct.open_files import OpenFiles
 from shardstore.client.direct.readable_range import TRIES, ReadableRange
 from shardstore.errors import Corruption
 from shardstore.files.file_names import manifest, table_file
-from shardstore.identifiers import TOMBSTONE, Epoch, SegmentId, Stored
+from shardstore.identifiers import TOMBSTONE, Epoch, Expiring, SegmentId, Stored
+from shardstore.key_range import EVERYTHING
 from shardstore.tables.digests import digest_of
 from shardstore.tables.not_ready import NOT_READY
 from shardstore.tables.segment import Segment
 from shardstore.tables.wanted import Wanted
-from shardstore.wire.board_format import SEQUENCE
+from shardstore.wire.board_format import CLOCK_AT, SEQUENCE
 from shardstore.workers.board.range_slot import FILTERED_KEYS_MAX
 from tests.unit.client.direct.direct_store import EPOCH, MEMORY, STORE, TABLES, DirectStore
+from tests.unit.set_wall import WALL_MS, SetWall
 
 KEYS = [b"key %d" % number for number in range(40)]
 VALUES: dict[bytes, Stored] = {key: b"value of " + key for key in KEYS[::2]}
@@ -49,13 +51,14 @@ class Read:
         self.store = DirectStore()
         self.store.drain(VALUES)
         self.slot = self.store.slot(1)
+        self.wall = SetWall()
         self.files = Interrupted(self.store.filesystem, STORE, MEMORY, TABLES)
         self.range = self.of(EPOCH)
 
     def of(self, epoch: int, segment: int = 1) -> ReadableRange:
         """The range by a route with this epoch and segment."""
         route = replace(self.store.routes.routes[0], epoch=Epoch(epoch), segment=SegmentId(segment))
-        return ReadableRange(route, *self.store.at(1), self.files)
+        return ReadableRange(route, *self.store.at(1), self.files, self.wall)
 
     def get(self, key: bytes) -> Stored | Ask | None:
         """What was read, in the order in which clients ask."""
@@ -99,9 +102,9 @@ def test_when_all_is_open_nothing_is_changed_to_read(read: Read) -> None:
     assert read.range.get_ready(KEYS[2]) is NOT_READY, "the tables are closed"
 
 
-def test_a_deleted_key_is_its_tombstone_and_in_a_batch_one_without_a_value(read: Read) -> None:
+def test_a_deleted_key_has_no_value(read: Read) -> None:
     read.store.drain({KEYS[0]: TOMBSTONE})
-    assert read.get(KEYS[0]) is TOMBSTONE
+    assert read.get(KEYS[0]) is None
     found = read.get_many(KEYS[:3])
     assert found is not None
     assert found == {key: VALUES.get(key) if key != KEYS[0] else None for key in KEYS[:3]}
@@ -274,12 +277,54 @@ def test_a_direct_read_is_never_stale(steps: list[tuple[str, bytes, Stored]]) ->
             sealed = {}
         found = {one: read.get(one) for one in KEYS}
         assert {one: value for one, value in found.items() if not isinstance(value, Ask)} == {
-            one: now.get(one) for one, value in found.items() if not isinstance(value, Ask)
+            one: _shown(now.get(one)) for one, value in found.items() if not isinstance(value, Ask)
         }
         assert all(isinstance(found[one], Ask) for one in (*active, *sealed))
         batch = read.get_many(KEYS)
         together = {} if isinstance(batch, Ask) else batch
-        values = {one: None if now.get(one) is TOMBSTONE else now.get(one) for one in together}
+        values = {one: _shown(now.get(one)) for one in together}
         assert together == values
         if not active and not sealed:
             assert not {ASK, IN_MEMORY} & {*found.values()}, "nothing is in memory"
+
+
+def _shown(stored: Stored | None) -> Stored | None:
+    """What a reader gets of a stored value or tombstone."""
+    return None if stored is TOMBSTONE else stored
+
+
+@pytest.mark.parametrize(
+    ("board_ms", "wall_ms", "shown"),
+    [
+        (0, WALL_MS - 1, b"value"),
+        (WALL_MS - 1, WALL_MS - 1, b"value"),
+        (WALL_MS - 1, WALL_MS, ASK),
+        (WALL_MS, WALL_MS - 10_000, None),
+        (WALL_MS + 1, WALL_MS + 1, None),
+    ],
+)
+def test_a_value_is_shown_before_its_moment_by_both_clocks_and_absent_by_that_of_the_worker(
+    read: Read, board_ms: int, wall_ms: int, shown: bytes | Ask | None
+) -> None:
+    read.store.drain(
+        {KEYS[0]: Expiring(WALL_MS, b"value"), KEYS[2]: TOMBSTONE, KEYS[4]: Expiring(2 * WALL_MS, b"long")}
+    )
+    read.range._words[CLOCK_AT] = board_ms
+    read.wall.ms = wall_ms
+    for _ in range(2):  # the second time, nothing has to be opened
+        assert read.get(KEYS[0]) == shown
+        assert read.get(KEYS[4]) == b"long"
+    expected = {key: VALUES.get(key) for key in KEYS} | {KEYS[2]: None, KEYS[4]: b"long"}
+    expected |= {KEYS[0]: shown} if shown is not ASK else {}  # type: ignore[dict-item]  # then it is no Ask
+    if shown is ASK:
+        del expected[KEYS[0]]
+    assert read.get_many(KEYS) == expected
+    assert read.range.view(EVERYTHING) is None, "the worker makes pages of what expires"
+
+
+def test_beside_keys_in_memory_only_the_others_are_judged(read: Read) -> None:
+    read.store.drain({KEYS[0]: Expiring(WALL_MS, b"value"), KEYS[4]: Expiring(2 * WALL_MS, b"long")})
+    read.slot.note([KEYS[2]])
+    read.wall.ms = WALL_MS
+    expected = {key: VALUES.get(key) for key in KEYS if key not in (KEYS[0], KEYS[2])}
+    assert read.get_many(KEYS) == expected | {KEYS[4]: b"long"}

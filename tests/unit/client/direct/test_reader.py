@@ -19,6 +19,7 @@ from shardstore.identifiers import TOMBSTONE, Stored
 from shardstore.tables.not_ready import NOT_READY
 from shardstore.wire.route_map import RouteMap
 from tests.unit.client.direct.direct_store import EPOCH, MEMORY, STORE, TABLES, DirectStore
+from tests.unit.set_wall import SetWall
 
 STARTS = [b"", b"g", b"n", b"t"]
 KEYS = [b"%c%d" % (first, number) for first in b"aghntz" for number in range(8)]
@@ -33,7 +34,7 @@ class Read:
         for segment in range(1, 5):
             self.store.drain({key: value for key, value in VALUES.items() if self.segment(key) == segment}, segment)
         self.routes = self.store.routes
-        self.reader = Reader(self.store.filesystem, self.store.boards, STORE, MEMORY, tables_max)
+        self.reader = Reader(self.store.filesystem, self.store.boards, SetWall(), STORE, MEMORY, tables_max)
 
     def segment(self, key: bytes) -> int:
         return self.store.routes.route_of(key).segment

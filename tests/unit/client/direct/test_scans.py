@@ -22,6 +22,7 @@ from shardstore.tables.table_format import HEADER_BYTES
 from shardstore.wire.route_map import Route, RouteMap
 from shardstore.wire.wire_format import Op
 from tests.unit.client.session_driver import new_scan
+from tests.unit.set_wall import SetWall
 from tests.unit.worker_driver import STORE, WorkerDriver
 
 BORDER = b"k500"
@@ -61,7 +62,7 @@ class ReadingClient:
 
     def open(self, store: str) -> Reader:
         self.opened += 1
-        return Reader(self.worker._files(), self.worker.boards, store, MIB, self.tables_max)
+        return Reader(self.worker._files(), self.worker.boards, SetWall(), store, MIB, self.tables_max)
 
     def page(self, scan: Scan) -> Page | Ask:
         """The next page of a scan, which goes on to it."""

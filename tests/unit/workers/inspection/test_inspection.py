@@ -170,7 +170,7 @@ def test_records_of_a_log_file() -> None:
         "worker": WORKER,
         "log_id": f"{LOG_ID:016x}",
         "lsn_first": 1,
-        "version": 3,
+        "version": 4,
         "lsn_previous": 0,
         "lsn_durable": 0,
     }

@@ -25,6 +25,7 @@ from shardstore.workers.ranges.dedup import DedupWindow
 from shardstore.workers.ranges.owned_range import OwnedRange
 from shardstore.workers.ranges.role import ADOPTED, FENCE_WANTED, FENCED, ORDINARY, WAITING, Role
 from tests.simulation.sim_boards import SimBoards
+from tests.unit.set_wall import SetWall
 from tests.unit.worker_driver import STORE, WorkerDriver, reopened
 
 KEYS = [b"key %d" % number for number in range(8)]
@@ -38,7 +39,7 @@ class Shown:
         self.worker = worker
         self.epoch = worker.epoch
         assert worker.filesystem is not None
-        self.reader = Reader(worker.filesystem, worker.boards, STORE, MIB, 100)
+        self.reader = Reader(worker.filesystem, worker.boards, SetWall(), STORE, MIB, 100)
 
     @property
     def routes(self) -> RouteMap:
@@ -197,7 +198,7 @@ def test_a_layer_that_is_set_aside_for_a_scan_is_shown(shown: Shown, monkeypatch
     shown.worker.put({KEYS[0]: b"1", KEYS[1]: b"1"})
     shown.worker.settle()
     owned = shown.worker.core._ranges[1]
-    pinned = owned.pin()
+    pinned = owned.pin(0)
     shown.worker.put({KEYS[2]: b"1"})
     shown.worker.settle()
     assert len(owned.overlay.runs) == 1

@@ -15,6 +15,7 @@ from shardstore.wire.route_map import RouteMap
 from shardstore.wire.topology import Change
 from shardstore.wire.wire_format import Op, Status
 from tests.simulation.sim_filesystem import SimFilesystem
+from tests.unit.set_wall import SetWall
 from tests.unit.topology_driver import STORE, TopologyDriver
 
 KEYS = [b"a", b"b", b"n", b"\x90"]
@@ -37,7 +38,7 @@ class Watched:
         self.cluster.settle()
         self.drain()
         filesystem = SimFilesystem(self.cluster.disk, Random(1))
-        self.reader = Reader(filesystem, self.cluster.boards, STORE, MIB, 100)
+        self.reader = Reader(filesystem, self.cluster.boards, SetWall(), STORE, MIB, 100)
         self.routes = self.cluster.map
 
     def drain(self) -> None:

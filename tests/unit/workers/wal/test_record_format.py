@@ -100,7 +100,7 @@ def test_absurd_length_is_refused_even_with_a_sound_checksum() -> None:
 
 
 def test_kinds_keep_their_numbers() -> None:
-    numbers = {"PUT": 1, "DELETE": 2, "INCREMENT": 3, "BAR": 4, "BATCH": 5, "TAKE": 6, "CLEAR": 7}
+    numbers = {"PUT": 1, "DELETE": 2, "INCREMENT": 3, "BAR": 4, "BATCH": 5, "TAKE": 6, "CLEAR": 7, "CLOCK": 8}
     assert {kind.name: kind.value for kind in RecordKind} == numbers
 
 

@@ -30,6 +30,17 @@ def chosen(sizes: FileLayerSizes) -> Compaction:
     return compaction
 
 
+def test_a_range_of_which_most_has_expired_is_merged() -> None:
+    half = FileLayerSizes(main_bytes=GIB, entries=4_000, expired=2_000)
+    assert choose_compaction(half) is None
+    compaction = chosen(half._replace(expired=2_001))
+    assert compaction == Compaction(
+        CompactionKind.EVERYTHING, "0 of 4000 entries are tombstones, about 2001 have expired"
+    )
+    assert chosen(half._replace(expired=1_500, tombstones=300)).kind == CompactionKind.EVERYTHING
+    assert choose_compaction(FileLayerSizes(main_bytes=1_000, entries=10, expired=10)) is None
+
+
 @pytest.mark.parametrize(
     "sizes",
     [
