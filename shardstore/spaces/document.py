@@ -1,10 +1,11 @@
 """What is stored of a space: a msgpack map.
 
-version  1 (files/formats.py)
+version  2 (files/formats.py); a document keeps the version that it was made with
 number   what the prefix of its keys is made of (reserved.py)
 key      the description of the type of its keys
 value    the description of its values
 dropped  whether it was dropped: then its keys are about to be removed, and nobody opens it
+together whether all its keys are kept in one range of the store; not in version 1, where none were
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ DOCUMENT_BYTES_MAX: Final = 4 * DESCRIPTION_CHARACTERS_MAX * 2 + KIB
 """Two descriptions of the longest characters, and the rest."""
 REGISTRY: Final = "the registry of spaces"
 """Stands for the name of a space in the errors of damaged documents."""
-_FIELDS = {"version": int, "number": int, "key": str, "value": str, "dropped": bool}
+_FIELDS = {"version": int, "number": int, "key": str, "value": str, "dropped": bool, "together": bool}
 
 
 class SpaceDocument(NamedTuple):
@@ -33,10 +34,13 @@ class SpaceDocument(NamedTuple):
     key: str
     value: str
     dropped: bool = False
+    together: bool = False
+    version: int = SPACE_DOCUMENT.version
 
     def encode(self) -> bytes:
         """Return the bytes that are stored."""
-        packed: bytes = msgpack.packb({"version": SPACE_DOCUMENT.version, **self._asdict()})
+        values = self._asdict()
+        packed: bytes = msgpack.packb({field: values[field] for field in _fields_of(self.version)})
         return packed
 
     @property
@@ -54,7 +58,11 @@ def read_space_document(name: str, data: bytes) -> SpaceDocument:
         flaw = f"no msgpack: {error}"
     if flaw:
         raise UndecodableValue(REGISTRY, name, flaw)
-    return SpaceDocument(fields["number"], fields["key"], fields["value"], fields["dropped"])
+    return SpaceDocument(**fields)
+
+
+def _fields_of(version: int) -> dict[str, type]:
+    return {field: kind for field, kind in _FIELDS.items() if version > 1 or field != "together"}
 
 
 def _flaw_in(fields: Any) -> str:
@@ -63,7 +71,7 @@ def _flaw_in(fields: Any) -> str:
         return "no document of a space"
     if flaw := SPACE_DOCUMENT.flaw(fields["version"]):
         return flaw
-    if {field: type(value) for field, value in fields.items()} != _FIELDS:
+    if {field: type(value) for field, value in fields.items()} != _fields_of(fields["version"]):
         return f"its fields are {list(fields)!s:.60}"
     if not 0 < fields["number"] <= NUMBER_MAX:
         return f"the number {fields['number']}"

@@ -18,6 +18,7 @@ class SpaceInfo(NamedTuple):
         value: The description of its values; `values.from_description` reads it.
         number: The number that its keys in the store begin with. No space ever had it before.
         dropped: Whether it was dropped, and what was in it is not removed yet. `drop_space` completes that.
+        together: Whether all its keys are kept in one range of the store.
     """
 
     name: str
@@ -25,9 +26,13 @@ class SpaceInfo(NamedTuple):
     value: str
     number: int
     dropped: bool
+    together: bool
 
 
 def infos_from(documents: Iterable[tuple[bytes, bytes]]) -> dict[str, SpaceInfo]:
     """Return the spaces by name, from their documents with the keys of these. Raises UndecodableValue."""
     read = {name_from(key): read_space_document(name_from(key), data) for key, data in documents}
-    return {name: SpaceInfo(name, each.key, each.value, each.number, each.dropped) for name, each in read.items()}
+    return {
+        name: SpaceInfo(name, each.key, each.value, each.number, each.dropped, each.together)
+        for name, each in read.items()
+    }

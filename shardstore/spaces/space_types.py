@@ -19,21 +19,32 @@ _OF_A_KEY_TYPE = ("encode", "decode", "encode_many", "decode_many")
 class WantedSpace:
     """A space as a caller wants it. None for a type: the one that is stored or, for a new space, bytes.
 
+    `together`: whether its keys are kept in one range; None: as it is stored or, for a new space, not.
+
     Raises InvalidRequest for arguments that are not allowed.
     """
 
     def __init__(
-        self, name: str, key: KeyType[Any] | None, value: ValueCodec[Any] | None, compression: str | None
+        self,
+        name: str,
+        key: KeyType[Any] | None,
+        value: ValueCodec[Any] | None,
+        compression: str | None,
+        together: bool | None = None,
     ) -> None:
         self.name = name
         self.document_key = document_key(name)
         self._key = None if key is None else _checked_key_type(key)
         self._values = _checked_values(value, compression)
         self._any_values = value is None and compression is None
+        if together is not None and type(together) is not bool:
+            raise InvalidRequest(f"together is True, False or None, not {together!r:.60}")
+        self._together = together
 
     def new(self, number: int) -> SpaceDocument:
         """Return the document of a new space."""
-        return SpaceDocument(number, (self._key or keys.Bytes()).description, self._values.description)
+        key = (self._key or keys.Bytes()).description
+        return SpaceDocument(number, key, self._values.description, together=self._together is True)
 
     def opened(self, document: SpaceDocument) -> SpaceCodec[Any, Any]:
         """Return the codec of the space with this document. Raises InvalidRequest if it has other types."""
@@ -43,6 +54,10 @@ class WantedSpace:
             stored_values = values.from_description(document.value)
         self._check("keys", document.key, stored_key.description)
         self._check("values", document.value, stored_values.description)
+        if self._together not in (None, document.together):
+            raise InvalidRequest(
+                f"the space {self.name!r:.60} was made with together={document.together}, which does not change"
+            )
         return SpaceCodec(self.name, prefix_of_space(document.number), stored_key, stored_values)
 
     def _check(self, what: str, stored: str, wanted: str) -> None:

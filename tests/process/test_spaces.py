@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 
 from shardstore import Client, InvalidRequest, connect, keys, values
-from shardstore.spaces.reserved import COUNTER_KEY
+from shardstore.key_range import range_of_prefix
+from shardstore.spaces.reserved import COUNTER_KEY, prefix_of_space
 from tests.process.clusters import cluster_on
 
 
@@ -43,6 +44,54 @@ def opened_by(url: str, name: str) -> tuple[str, str, bytes]:
 def processes() -> Iterator[ProcessPoolExecutor]:
     with ProcessPoolExecutor(4, multiprocessing.get_context("spawn")) as pool:
         yield pool
+
+
+def boundaries_in(db: Client, prefix: bytes) -> list[bytes]:
+    return [row.start for row in db.admin.ranges() if row.start.startswith(prefix) and row.start != prefix]
+
+
+def test_a_space_kept_together_is_never_split(db: Client) -> None:
+    space = db.space("together", key=keys.Int(), value=values.Int(), together=True)
+    assert db.spaces()["together"].together
+    space.put_many({number: number for number in range(2_000)})
+    prefix = space._codec.prefix
+    with pytest.raises(InvalidRequest, match="a space that is kept together: all keys that begin with"):
+        db.admin.split(space._codec.key(1_000))
+    with pytest.raises(InvalidRequest, match="kept together"):
+        db.admin.split(space._codec.key(1_000), dry_run=True)
+    db.admin.split(prefix)
+    db.admin.split(range_of_prefix(prefix).end)
+    assert boundaries_in(db, prefix) == []
+    with space.batch() as batch:
+        for number in range(0, 2_000, 7):
+            batch.put(number, -number)
+    assert batch.applied
+    assert space.get_many([0, 7, 1_400, 1]) == [0, -7, -1_400, 1]
+    with pytest.raises(InvalidRequest, match="was made with together=True, which does not change"):
+        db.space("together", together=False)
+    assert db.drop_space("together")
+    db.admin.split(space._codec.key(1_000))
+    assert len(boundaries_in(db, prefix)) == 1
+
+
+def test_a_space_kept_together_is_not_made_where_a_range_begins(db: Client) -> None:
+    following = prefix_of_space(int(db.get(COUNTER_KEY, b"0")) + 1)
+    db.admin.split(following + b"k")
+    with pytest.raises(InvalidRequest, match=r"a range begins at .*: merge the ranges there first, with `admin.merge`"):
+        db.space("too late", together=True)
+    assert "too late" not in db.spaces()
+    db.admin.merge(following)
+    assert db.space("too late", together=True).name == "too late", "each try has a prefix of its own"
+
+
+def test_a_batch_over_ranges_tells_of_spaces_kept_together(db: Client) -> None:
+    space = db.space("apart", key=keys.Int())
+    db.admin.split(space._codec.key(5))
+    batch = space.batch()
+    batch.put(1, b"")
+    batch.put(9, b"")
+    with pytest.raises(InvalidRequest, match="a space that is made with together=True stays in one range"):
+        batch.commit()
 
 
 @pytest.mark.slow

@@ -407,6 +407,7 @@ class Mistake:
         drawn |= {"silent clients reduced"} if swarm.windows.bytes_max < DEDUP_BYTES_MAX else set()
         drawn |= {"batches"} if "batch" in swarm.weights else set()
         drawn |= {"takes"} if swarm.weights.get("take") else set()
+        drawn |= {"kept together"} if "keep_together" in swarm.topology_changes else set()
         return drawn.issuperset(self.needs)
 
 

@@ -34,6 +34,7 @@ from shardstore.workers.ranges import dedup, window_share
 from shardstore.workers.ranges.dedup import WindowLimits
 from shardstore.workers.wal.writer import WalWriter
 from tests.simulation.focus import focused
+from tests.simulation.kept_together import with_kept_together
 from tests.simulation.sim_disk import PowerLoss
 from tests.simulation.sim_entropy import stream
 from tests.simulation.sim_network import Delays, Repeats
@@ -166,6 +167,7 @@ def draw(seed: int) -> Swarm:
     if any(seed % divisor == rest for divisor, rest in WITH_BATCHES):
         take = stream(seed, "takes").choice((0, 1, 3))
         swarm = replace(swarm, weights={**swarm.weights, "batch": 4, "take": take})
+    swarm = with_kept_together(swarm)
     memory = replace(swarm.memory, scans_max=swarm.scans_open_max)
     rng = stream(seed, "windows")
     if rng.random() < 0.5:  # in the others only the memory of the store limits a window

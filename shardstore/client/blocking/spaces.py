@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
 
 from shardstore.client.blocking.lifetime import Lifetime
+from shardstore.client.calls import administration
 from shardstore.client.calls.scan import scan_from_arguments
 from shardstore.options import ScanMode
 
@@ -31,6 +32,7 @@ class Spaces(Lifetime):
         value: ValueCodec[V],
         compression: str | None = None,
         *,
+        together: bool | None = None,
         timeout: float | None = None,
     ) -> Space[K, V]: ...
     @overload
@@ -41,6 +43,7 @@ class Spaces(Lifetime):
         value: None = None,
         compression: str | None = None,
         *,
+        together: bool | None = None,
         timeout: float | None = None,
     ) -> Space[K, Any]: ...
     @overload
@@ -51,6 +54,7 @@ class Spaces(Lifetime):
         *,
         value: ValueCodec[V],
         compression: str | None = None,
+        together: bool | None = None,
         timeout: float | None = None,
     ) -> Space[Any, V]: ...
     @overload
@@ -61,6 +65,7 @@ class Spaces(Lifetime):
         value: None = None,
         compression: str | None = None,
         *,
+        together: bool | None = None,
         timeout: float | None = None,
     ) -> Space[Any, Any]: ...
     def space(
@@ -70,6 +75,7 @@ class Spaces(Lifetime):
         value: ValueCodec[Any] | None = None,
         compression: str | None = None,
         *,
+        together: bool | None = None,
         timeout: float | None = None,
     ) -> Space[Any, Any]:
         """Open the space with a name. It is made if there is none, by whichever caller comes first.
@@ -80,13 +86,16 @@ class Spaces(Lifetime):
             value: A codec of values, of `shardstore.values` or your own. None: the one that is stored; of a new space
                 Raw(). Pickle and your own codecs must be given.
             compression: "zstd", "lz4" or None. If `value` is None too, the one that is stored.
+            together: True: all its keys stay in one range of the store, however many there are, so that any of them may
+                be in one batch. One worker serves them. False: they may spread. None: as it was made; a new space may.
             timeout: Seconds for each request; None is 30.
 
         Returns:
             The space.
 
         Raises:
-            InvalidRequest: The space has other types, which the message names, or an argument is not allowed.
+            InvalidRequest: The space has other types or is kept otherwise, which the message names, or an argument is
+                not allowed. Or a range of the store begins within a new space that shall be kept together.
             UndecodableValue: What is stored of the space is damaged, or of a newer version.
             The other errors of `put`.
         """
@@ -95,7 +104,7 @@ class Spaces(Lifetime):
         from shardstore.spaces.space_types import WantedSpace
         from shardstore.spaces.steps import run_steps
 
-        codec = run_steps(self, open_space(WantedSpace(name, key, value, compression), timeout))
+        codec = run_steps(self, open_space(WantedSpace(name, key, value, compression, together), timeout))
         return Space(cast("Client", self), codec)
 
     def mapping(self) -> Space[bytes, bytes]:
@@ -150,3 +159,9 @@ class Spaces(Lifetime):
         from shardstore.spaces.steps import run_steps
 
         return run_steps(self, registry.drop_space(name, timeout))
+
+    def _keep_together(self, prefix: bytes, *, timeout: float | None = None) -> None:
+        self._calls.one(administration.keep_together(prefix, timeout))
+
+    def _let_split(self, prefix: bytes, *, timeout: float | None = None) -> None:
+        self._calls.one(administration.let_split(prefix, timeout))
