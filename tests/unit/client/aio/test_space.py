@@ -62,7 +62,9 @@ def test_every_method(server: FakeServer) -> None:
                 dropped.put(("eve", 3), await space.pop(("eve", 4)))
         assert await space.count() == 2
         await space.delete_range(("eve",))
-        await space.delete_range(("b",), ("a",))
+        await space.delete_range(("b",), ("b",))
+        with pytest.raises(InvalidRequest, match=r"start \('b',\) is behind end \('a',\)"):
+            await space.delete_range(("b",), ("a",))
         await space.clear()
         assert await space.pop_first() is None
         with pytest.raises(IndexError):
