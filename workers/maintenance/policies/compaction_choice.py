@@ -8,6 +8,7 @@ from collections.abc import Container, Iterable, Mapping
 from shardstore.workers.maintenance.policies.compaction_policy import (
     COMPLETE,
     KEYS_ASKED_MIN,
+    PASSED_MIN,
     Compaction,
     choose_compaction,
     may_become_due,
@@ -40,7 +41,8 @@ def due_compaction(
         version = owned.segment.manifest.version
         if owned.version_settled == version:
             continue
-        is_read_or_rests = owned.segment.keys_asked >= KEYS_ASKED_MIN or segment in resting
+        is_read = owned.segment.keys_asked >= KEYS_ASKED_MIN or owned.segment.entries_passed >= PASSED_MIN
+        is_read_or_rests = is_read or segment in resting
         if owned.version_looked_at == version and not is_read_or_rests:
             continue
         sizes = file_layer_sizes(owned.segment, segment in resting)
