@@ -191,15 +191,20 @@ def checked(line: str) -> str:
     return f"assert ({expression}) == {promised!r}, {expression!r}"
 
 
-def test_the_page_on_spaces_is_a_program(tmp_path: Path) -> None:
+PRINTED = ("the space 'users' has values of the type Json/1, not Str/1", "ada 28 196\nada 29 203\nada 30 210\n")
+
+
+@pytest.mark.parametrize(
+    ("page", "promises", "printed"), [("spaces", 13, PRINTED), ("queues", 6, ()), ("indexes", 7, ())]
+)
+def test_a_page_is_a_program(page: str, promises: int, printed: tuple[str, ...], tmp_path: Path) -> None:
     """It runs as it is, and what its comments promise holds."""
-    page = (Path(__file__).parent.parent.parent / "docs" / "spaces.md").read_text()
-    lines = "\n".join(re.findall(r"```python\n(.*?)```", page, re.DOTALL)).splitlines()
+    text = (Path(__file__).parent.parent.parent / "docs" / f"{page}.md").read_text()
+    lines = "\n".join(re.findall(r"```python\n(.*?)```", text, re.DOTALL)).splitlines()
     program = "\n".join(map(checked, lines))
-    assert program.count("assert (") == 12
+    assert program.count("assert (") == promises
     done = subprocess.run(
         [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
     )
     assert not done.returncode, done.stderr
-    assert "the space 'users' has values of the type Json/1, not Str/1" in done.stdout
-    assert "ada 28 196\nada 29 203\nada 30 210\n" in done.stdout
+    assert all(each in done.stdout for each in printed)
