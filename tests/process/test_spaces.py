@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import asyncio
 import multiprocessing
 import os
 import re
@@ -14,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from shardstore import Client, InvalidRequest, connect, keys, values
+from shardstore import Client, InvalidRequest, connect, connect_async, keys, values
 from shardstore.key_range import range_of_prefix
 from shardstore.spaces.reserved import COUNTER_KEY, prefix_of_space
 from tests.process.clusters import cluster_on
@@ -72,6 +73,19 @@ def test_a_space_kept_together_is_never_split(db: Client) -> None:
     assert db.drop_space("together")
     db.admin.split(space._codec.key(1_000))
     assert len(boundaries_in(db, prefix)) == 1
+
+
+def test_a_space_kept_together_by_the_asyncio_client(url: str, db: Client) -> None:
+    async def program() -> bytes:
+        async with await connect_async(url) as client:
+            space = await client.space("together by a loop", key=keys.Int(), together=True)
+            with pytest.raises(InvalidRequest, match="kept together"):
+                await client.admin.split(space._codec.key(7))
+            assert (await client.spaces())["together by a loop"].together
+            assert await client.drop_space("together by a loop")
+            return space._codec.key(7)
+
+    db.admin.split(asyncio.run(program()))
 
 
 def test_a_space_kept_together_is_not_made_where_a_range_begins(db: Client) -> None:
