@@ -21,6 +21,7 @@ from shardstore.router.balancer import Balancer
 from shardstore.router.cluster_state import ClusterState
 from shardstore.router.membership import MemberState
 from shardstore.router.policies.plan import Plan, PlanKind
+from shardstore.router.policies.together import with_prefix
 from shardstore.router.replies import accept, refuse
 from shardstore.router.topology_changes import TopologyChanges
 from shardstore.router.workforce import Workforce
@@ -34,6 +35,7 @@ from shardstore.wire.wire_format import Flag, Header, Status
 REMEMBERED_MAX = 1_024
 ACTIVE = "active"
 ASKED_FOR = "asked for"
+_REPEATABLE = frozenset((Action.RANGES, Action.KEEP_TOGETHER, Action.LET_SPLIT))
 FORGOTTEN = "the router has restarted since the first try; look at the ranges and workers to see what was done"
 
 
@@ -74,6 +76,10 @@ class AdminRequests:
             Action.MOVE: self._move,
             Action.REBALANCE: self._rebalance,
         }
+        self._prefix_actions: dict[str, Callable[[bytes], tuple[bytes, ...]]] = {
+            Action.KEEP_TOGETHER: self._with_prefix,
+            Action.LET_SPLIT: self._without_prefix,
+        }
         self._worker_actions: dict[str, Callable[[bytes, Header, AdminRequest], list[Effect]]] = {
             Action.ADD_WORKER: self._add_worker,
             Action.DRAIN_WORKER: self._drain_worker,
@@ -86,12 +92,14 @@ class AdminRequests:
             earlier.peer, earlier.header = peer, header
             return [] if earlier.is_open else [accept(CLIENTS, peer, header, earlier.reply)]
         request = decode(AdminRequest, frames[1])
-        reads = request.dry_run or request.action == Action.RANGES
-        if header.flags & Flag.RETRY and not reads:
+        if header.flags & Flag.RETRY and not (request.dry_run or request.action in _REPEATABLE):
             return [refuse(CLIENTS, peer, header, Status.TOO_OLD, Refusal(FORGOTTEN))]
         try:
             if request.action == Action.RANGES:
                 return [accept(CLIENTS, peer, header, AdminReply(ranges=self._rows()))]
+            if request.action in self._prefix_actions:
+                self._table.publish_together(self._prefix_actions[request.action](request.key))
+                return [accept(CLIENTS, peer, header, AdminReply())]
             if request.action in self._worker_actions:
                 return self._worker_actions[request.action](peer, header, request)
             if request.action not in self._change_actions:
@@ -140,6 +148,13 @@ class AdminRequests:
         self._requests[request.header.client, request.header.sequence] = request
         while len(self._requests) > REMEMBERED_MAX:
             self._requests.popitem(last=False)
+
+    def _with_prefix(self, prefix: bytes) -> tuple[bytes, ...]:
+        topology = self._table.topology
+        return with_prefix(topology.together, prefix, topology.map.starts)
+
+    def _without_prefix(self, prefix: bytes) -> tuple[bytes, ...]:
+        return tuple(each for each in self._table.topology.together if each != prefix)
 
     def _split(self, request: AdminRequest, now_ns: int) -> list[Plan]:
         route = self._table.current.route_of(request.key)

@@ -120,4 +120,4 @@ class Balancer:
             for member in self._membership.members()
         ]
         changing = {relative.segment for change in topology.changes for relative in (*change.parents, *change.children)}
-        return self._loads.store_load(topology.map, workers, changing, len(topology.changes))
+        return self._loads.store_load(topology.map, workers, changing, len(topology.changes), topology.together)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from shardstore.errors import Busy, InvalidRequest
 from shardstore.limits import BOUNDARY_BYTES_MAX, KEY_BYTES_MAX, RANGES_MAX, SECOND_NS
 from shardstore.router.policies.plan import Plan, PlanKind
+from shardstore.router.policies.together import check_splits
 from shardstore.router.route_table import Topology
 from shardstore.wire.route_map import Route
 from shardstore.wire.topology import Change, ChangeKind, Relative
@@ -25,6 +26,7 @@ def split_change(topology: Topology, keys: Sequence[bytes], workers: Sequence[in
         raise InvalidRequest("a range already starts at this key")
     if end and keys[-1] >= end:
         raise InvalidRequest("the keys lie in more than one range")
+    check_splits(topology.together, keys)
     if max(map(len, keys)) > KEY_BYTES_MAX:
         raise InvalidRequest(f"the first key of a range has at most {KEY_BYTES_MAX} bytes, not {max(map(len, keys))}")
     if len(topology.map.routes) + len(keys) > RANGES_MAX:

@@ -7,6 +7,7 @@ from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 from shardstore.router.policies.loads import RangeLoad, StoreLoad, WorkerLoad
+from shardstore.router.policies.together import for_splits
 from shardstore.wire.load_report import WHOLE_PERMILLE, LoadReport, RangeReport
 from shardstore.wire.route_map import Route, RouteMap
 from shardstore.wire.topology import Change, Relative
@@ -58,20 +59,26 @@ class LoadTable:
         return self._reports.get(segment)
 
     def store_load(
-        self, route_map: RouteMap, workers: Sequence[WorkerLoad], changing: Collection[int], changes: int
+        self,
+        route_map: RouteMap,
+        workers: Sequence[WorkerLoad],
+        changing: Collection[int],
+        changes: int,
+        together: Sequence[bytes] = (),
     ) -> StoreLoad:
         """The load of the store, for the policies. Drops what is known of segments that are no longer in the map.
 
-        `changing` are the segments that take part in a change; `changes` is the number of changes under way.
+        `changing` are the segments that take part in a change; `changes` is the number of changes under way; `together`
+        are the prefixes whose keys are kept together.
         """
         for known in (self._reports, self._inherited):
             for segment in [segment for segment in known if not route_map.route_of_segment(segment)]:
                 del known[segment]
         ends = [*route_map.starts[1:], b""]
-        ranges = [self._of_range(route, end, changing) for route, end in zip(route_map, ends, strict=True)]
+        ranges = [self._of_range(route, end, changing, together) for route, end in zip(route_map, ends, strict=True)]
         return StoreLoad(ranges, workers, changes)
 
-    def _of_range(self, route: Route, end: bytes, changing: Collection[int]) -> RangeLoad:
+    def _of_range(self, route: Route, end: bytes, changing: Collection[int], together: Sequence[bytes]) -> RangeLoad:
         segment = route.segment
         report = self._reports.get(segment) or _NOTHING
         return RangeLoad(
@@ -85,12 +92,13 @@ class LoadTable:
             report.operations_per_s,
             max(report.puts_per_s, self._appends(segment)),
             self._appends(segment),
-            report.keys,
+            for_splits(together, report.keys),
             report.last,
-            report.cuts,
+            for_splits(together, report.cuts),
             report.measured_ns,
             segment in changing,
             self._is_known(segment),
+            together,
         )
 
     def _is_known(self, segment: int) -> bool:

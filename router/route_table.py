@@ -1,6 +1,6 @@
 """The route map of the store with the topology changes under way, and their file.
 
-router/ROUTES is a document (see documents.py for the head) of the format ROUTE_MAP, version 3, with the body
+router/ROUTES is a document (see documents.py for the head) of the format ROUTE_MAP, version 4, with the body
 
     store         identity of the store, as in its STORE file
     map           RouteMap.to_document(): version, and per route [start, segment, worker, epoch, created]
@@ -9,11 +9,12 @@ router/ROUTES is a document (see documents.py for the head) of the format ROUTE_
     changes       those under way, the oldest first: Change (shardstore/wire/topology.py). Their children are in the map
     workers       numbers of the store's workers, including all that own a range or take part in a change
     leaving       numbers of the workers that give away their ranges and are then removed; never all workers
+    together      prefixes, in order, whose keys are kept in one range each (policies/together.py)
     lives         by worker, the newest life of its log (workers/wal/log_document.py). It shows that a log is missing or
                   is an older copy
 
-Each version is on stable storage before it is announced. Version 1 of the format had only store and map, version 2 had
-no lives.
+Each version is on stable storage before it is announced. Version 3 of the format had no `together`. Older ones
+are not read: version 1 had only store and map, version 2 had no lives.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from shardstore.files.formats import ROUTE_MAP
 from shardstore.identifiers import Epoch, SegmentId, WorkerId
 from shardstore.limits import WORKERS_MAX
 from shardstore.router.former_owners import FormerOwners
+from shardstore.router.policies.together import are_kept
 from shardstore.seams.filesystem import Filesystem
 from shardstore.wire.messages import from_plain, to_plain
 from shardstore.wire.route_map import InvalidRouteMap, Route, RouteMap, presplit
@@ -46,6 +48,7 @@ class Topology:
     leaving: tuple[int, ...] = ()
     workers: tuple[int, ...] = ()
     lives: Mapping[int, int] = field(default_factory=dict)
+    together: tuple[bytes, ...] = ()
 
     @property
     def engaged(self) -> set[int]:
@@ -62,7 +65,7 @@ class RouteTable:
     """The current topology. Only the `publish` methods change it; if one raises, the current topology is unchanged.
 
     Invariants: no segment or change has a number at or above the next one; changes are in the order of their numbers,
-    and their children are in the map; workers are as described above.
+    and their children are in the map; workers are as described above; no range begins within a prefix of `together`.
     """
 
     def __init__(self, filesystem: Filesystem, store: str, topology: Topology) -> None:
@@ -116,6 +119,11 @@ class RouteTable:
         """Set the workers of the store, and which of them leave. Drops the lives of all other workers."""
         self._publish(_with_workers(self._topology, workers, leaving))
 
+    def publish_together(self, together: tuple[bytes, ...]) -> None:
+        """Set the prefixes whose keys are kept together."""
+        if together != self._topology.together:
+            self._publish(replace(self._topology, together=together))
+
     def check_invariants(self) -> None:
         """Raise AssertionError if an invariant of this class does not hold."""
         topology = self._topology
@@ -127,6 +135,7 @@ class RouteTable:
         assert not numbers or numbers[-1] < topology.change_next, "a change has the number of the next one"
         assert children <= segments, "a child of a change is not in the map"
         assert _are_sound_workers(topology), "workers are inconsistent"
+        assert are_kept(topology.together, topology.map.starts), "a range begins within what is kept together"
 
     def _publish(self, following: Topology) -> None:
         documents.publish(self._filesystem, ROUTES, encode(self._store, following))
@@ -142,9 +151,10 @@ def open_route_table(
     others that still own ranges; None keeps the workers. Raises Corruption, InvalidRequest, StorageFailure.
     """
     filesystem.make_directory(ROUTER_DIRECTORY)
-    stored: Topology | None = None
+    stored, is_old = None, False
     if filesystem.exists(ROUTES):
-        current = stored = _load(filesystem, store)
+        stored, is_old = _load(filesystem, store)
+        current = stored
         _check_segments(filesystem, stored.segment_next)
     elif filesystem.list_directory(SEGMENTS):
         raise Corruption(ROUTES, 0, f"is missing, but {SEGMENTS} holds segments")
@@ -153,7 +163,7 @@ def open_route_table(
         current = Topology(first, len(first.routes) + 1, workers=tuple(range(workers)))
     if workers_asked is not None:
         current = _with_as_many_workers(current, workers_asked)
-    if current != stored:
+    if current != stored or is_old:
         documents.publish(filesystem, ROUTES, encode(store, current))
     return RouteTable(filesystem, store, current)
 
@@ -169,12 +179,14 @@ def encode(store: str, topology: Topology) -> bytes:
         "workers": list(topology.workers),
         "leaving": list(topology.leaving),
         "lives": dict(topology.lives),
+        "together": list(topology.together),
     }
     return documents.encode_document(ROUTE_MAP, body)
 
 
-def _load(filesystem: Filesystem, store: str) -> Topology:
-    _, body = documents.read_document(filesystem, ROUTES, ROUTE_MAP)
+def _load(filesystem: Filesystem, store: str) -> tuple[Topology, bool]:
+    """Return the topology, and whether its file has a former format version."""
+    version, body = documents.read_document(filesystem, ROUTES, ROUTE_MAP)
     if body.get("store") != store:
         raise Corruption(ROUTES, documents.HEAD_BYTES, f"belongs to store {body.get('store')!r}, not {store!r}")
     try:
@@ -183,14 +195,18 @@ def _load(filesystem: Filesystem, store: str) -> Topology:
         numbers = (body["segment_next"], body["change_next"])
         workers, leaving = tuple(body["workers"]), tuple(body["leaving"])
         lives = dict(body["lives"])
-    except (InvalidRouteMap, MalformedMessage, KeyError, TypeError, ValueError) as error:
+        together = tuple(body["together"]) if version > 3 else ()
+        kept = are_kept(together, current.starts)
+    except (InvalidRouteMap, MalformedMessage, AttributeError, KeyError, TypeError, ValueError) as error:
         raise Corruption(ROUTES, documents.HEAD_BYTES, f"holds no valid topology: {error}") from None
     highest = max(route.segment for route in current)
     if any(type(number) is not int or number < 0 for number in numbers) or numbers[0] <= highest:
         raise Corruption(ROUTES, documents.HEAD_BYTES, f"segment_next and change_next are invalid: {numbers}")
-    loaded = Topology(current, *numbers, changes, leaving, workers, lives)
+    if not kept:
+        raise Corruption(ROUTES, documents.HEAD_BYTES, "a range begins within what is kept together")
+    loaded = Topology(current, *numbers, changes, leaving, workers, lives, together)
     _check_workers(loaded)
-    return loaded
+    return loaded, version < ROUTE_MAP.version
 
 
 def _check_segments(filesystem: Filesystem, segment_next: int) -> None:

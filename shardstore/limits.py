@@ -79,6 +79,9 @@ RANGES_MAX = 65_536
 CONTAINERS_MAX = 4 * RANGES_MAX
 """Maximum number of arrays and maps in one document, and of items in each of them."""
 WORKERS_MAX = 256
+TOGETHER_MAX = 65_536
+"""Maximum number of prefixes whose keys are kept in one range, and (below) of bytes of each."""
+TOGETHER_BYTES_MAX = 16
 WAL_FILE_BYTES = 64 * MIB
 WAL_RETAINED_BYTES_MAX = GIB
 RUN_QUEUE_MAX = 8

@@ -185,6 +185,9 @@ class FileLayerStats(TypedDict, total=False):
     expiring: Annotated[int, ENTRIES, "Entries in files that expire, with those that have expired."]
     keys_asked: Annotated[int, KEYS, "Keys looked up in files, since the latest job."]
     layers_asked: Annotated[int, LAYERS, "Layers of files that were asked for them, summed over the keys."]
+    entries_passed: Annotated[
+        int, ENTRIES, "Entries that the worker looked at to skip deleted keys, also in memory, since the latest job."
+    ]
     lookups: Annotated[LookupStats, NESTED, "Lookups in its tables."]
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from shardstore.limits import SECOND_NS
+from shardstore.router.policies.together import prefix_around
 
 SETTLED_NS = 5 * SECOND_NS
 """The minimum time of a measurement; a shorter one depends too much on chance."""
@@ -25,7 +26,8 @@ class RangeLoad(NamedTuple):
     `end` is empty for the last range. `size_bytes` counts live data. `appends_per_s`: the puts at the right end.
     `keys`: a sample of keys, taken at equal steps of work. `last`: the highest known key; empty if there is none.
     `cuts`: keys that cut its bytes into pieces of about equal size. `measured_ns`: the time of the measurement.
-    `changing`: it is a parent or child of a change under way. `known`: it or its parents have reported.
+    `changing`: it is a parent or child of a change under way. `known`: it or its parents have reported. `together`: the
+    prefixes of the store whose keys are kept together; of `keys` and `cuts`, those within one count as the prefix.
     """
 
     segment: int
@@ -44,6 +46,7 @@ class RangeLoad(NamedTuple):
     measured_ns: int = 0
     changing: bool = False
     known: bool = True
+    together: Sequence[bytes] = ()
 
     @property
     def append_share(self) -> float:
@@ -56,8 +59,9 @@ class RangeLoad(NamedTuple):
         return not self.changing and self.measured_ns >= SETTLED_NS
 
     def can_split_at(self, key: bytes) -> bool:
-        """Whether the key lies inside the range, so that a child can start there."""
-        return self.start < key and (not self.end or key < self.end)
+        """Whether the key lies inside the range and not in what is kept together, so that a child can start there."""
+        is_inside = self.start < key and (not self.end or key < self.end)
+        return is_inside and prefix_around(self.together, key) is None
 
 
 @dataclass(frozen=True, slots=True)

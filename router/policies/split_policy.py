@@ -118,7 +118,7 @@ def _by_bytes(load: RangeLoad, loads: StoreLoad, limit: int, piece_bytes: float)
 
 def _even_cuts(load: RangeLoad, pieces: int) -> tuple[bytes, ...]:
     """The keys that cut a range into `pieces` pieces of about equal bytes, or into fewer if there are too few cuts."""
-    known = [key for key in load.cuts if load.can_split_at(key)]
+    known = list(filter(load.can_split_at, dict.fromkeys(load.cuts)))
     if not known:
         median = sorted(load.keys)[len(load.keys) // 2] if load.keys else b""
         return (median,) if load.can_split_at(median) else ()
@@ -148,7 +148,11 @@ def _by_load(load: RangeLoad, loads: StoreLoad, limit: int) -> Plan | Unsplittab
     share = times / len(load.keys)
     if share <= 1 - 2 * HALF_MIN:  # not one key: the range no longer has the sampled keys
         return None
-    return Unsplittable(load.segment, hottest, f"{what}, of which one key has {share:.0%}")
+    return Unsplittable(load.segment, hottest, f"{what}, of which {_in_words(load, hottest)} has {share:.0%}")
+
+
+def _in_words(load: RangeLoad, key: bytes) -> str:
+    return f"what is kept together at {key!r}" if key in load.together else "one key"
 
 
 def _behind_last(load: RangeLoad) -> bytes:

@@ -41,6 +41,10 @@ ONE_WORKER = "one worker"
 ONE_WORKER_CPU = "one worker's CPU"
 SPLIT_BEFOREHAND = "split beforehand"
 BUSY_ELSEWHERE = "busy elsewhere"
+RAW_BATCHES = "raw bytes"
+BY_SCANS = "a scan of the keys"
+DELETE_MANY = "delete_many"
+FRESH = "a fresh store"
 
 COMPARED = ("bytes_per_entry", "bytes_per_byte", "p50_us", "p99_us", "max_us", "per_busy_second", "per_second")
 """Two sides are compared by the first of these figures that both have."""
@@ -79,6 +83,7 @@ TARGETS = (
     Target("scan_reverse", FORWARD, 0.9),
     Target("disk", "rocksdb", 1.0, at_most=True),
     Target("jobs", A_MILLION, 1.0),
+    Target("queue", FRESH, 2.0, at_most=True),
     Target("put_busy", IDLE, 3.0, at_most=True),
     Target("write_amplification", WHOLE_MAINS, 0.5, at_most=True),
     Target("split_stall", IDLE, 2.0, at_most=True),

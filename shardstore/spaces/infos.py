@@ -18,8 +18,9 @@ class SpaceInfo(NamedTuple):
         key: The description of the type of its keys; `keys.from_description` reads it.
         value: The description of its values; `values.from_description` reads it.
         number: The number that its keys in the store begin with. No space ever had it before.
-        ttl: Seconds that its values are there if nothing else is said; None: for ever.
         dropped: Whether it was dropped, and what was in it is not removed yet. `drop_space` completes that.
+        together: Whether all its keys are kept in one range of the store.
+        ttl: Seconds that its values are there if nothing else is said; None: for ever.
     """
 
     name: str
@@ -27,6 +28,7 @@ class SpaceInfo(NamedTuple):
     value: str
     number: int
     dropped: bool
+    together: bool
     ttl: float | None = None
 
 
@@ -38,4 +40,4 @@ def infos_from(documents: Iterable[tuple[bytes, bytes]]) -> dict[str, SpaceInfo]
 
 def _info(name: str, document: SpaceDocument) -> SpaceInfo:
     ttl = document.ttl_ms / MS if document.ttl_ms else None
-    return SpaceInfo(name, document.key, document.value, document.number, document.dropped, ttl)
+    return SpaceInfo(name, document.key, document.value, document.number, document.dropped, document.together, ttl)

@@ -30,6 +30,13 @@ def bounds_of(codec: AnySpaceCodec, start: Any = None, end: Any = None, prefix: 
     return first, last
 
 
+def bounds_to_remove(codec: AnySpaceCodec, start: Any, end: Any, prefix: Any) -> Bounds:
+    """Return the bounds as `bounds_of` does. Raises InvalidRequest, also for a start behind the end."""
+    if start is not None and end is not None and codec.place(start) > codec.place(end):
+        raise InvalidRequest(f"start {start!r:.60} is behind end {end!r:.60}")
+    return bounds_of(codec, start, end, prefix)
+
+
 def bounds_behind(codec: AnySpaceCodec, key: Any) -> Bounds:
     """Return the bounds of the keys behind another. Raises InvalidRequest."""
     return bounds_between(codec, key, None, (False, True))

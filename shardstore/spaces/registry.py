@@ -5,6 +5,9 @@
                             the keys of the space are removed between these two; whoever meets the document goes on
 
 A number is drawn before the document is put. If another was faster, nobody ever uses the number.
+
+The router keeps a space together from before its document is put until its keys are removed. So whoever can open it
+finds all its keys in one range. A maker that dies before the document leaves a prefix at the router that is never used.
 """
 
 from __future__ import annotations
@@ -67,12 +70,18 @@ def _make(wanted: WantedSpace, timeout: float | None) -> Steps[None]:
     number = yield methodcaller("increment", COUNTER_KEY, timeout=timeout)
     if not 0 < number <= NUMBER_MAX:
         raise InvalidRequest(f"the counter of spaces at {COUNTER_KEY!r} was changed: it is {number}")
-    document = wanted.new(number).encode()
-    yield methodcaller("put_if_absent", wanted.document_key, document, timeout=timeout)
+    document, prefix = wanted.new(number), prefix_of_space(number)
+    if document.together:
+        yield methodcaller("_keep_together", prefix, timeout=timeout)
+    made = yield methodcaller("put_if_absent", wanted.document_key, document.encode(), timeout=timeout)
+    if document.together and not made:
+        yield methodcaller("_let_split", prefix, timeout=timeout)
 
 
 def _remove(name: str, document: SpaceDocument, timeout: float | None) -> Steps[None]:
     """Remove what is in a space that was dropped, then its document."""
     data = range_of_prefix(prefix_of_space(document.number))
     yield methodcaller("delete_range", data.start, data.end, timeout=timeout)
+    if document.together:
+        yield methodcaller("_let_split", data.start, timeout=timeout)
     yield methodcaller("compare_and_set", document_key(name), document.encoded_as_dropped, None, timeout=timeout)

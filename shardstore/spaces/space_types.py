@@ -20,6 +20,8 @@ _OF_A_KEY_TYPE = ("encode", "decode", "encode_many", "decode_many")
 class WantedSpace:
     """A space as a caller wants it. None for a type: the one that is stored or, for a new space, bytes.
 
+    `together`: whether its keys are kept in one range; None: as it is stored or, for a new space, not.
+
     Raises InvalidRequest for arguments that are not allowed.
     """
 
@@ -30,6 +32,7 @@ class WantedSpace:
         value: ValueCodec[Any] | None,
         compression: str | None,
         ttl: float | None = None,
+        together: bool | None = None,
     ) -> None:
         self.name = name
         self.document_key = document_key(name)
@@ -37,11 +40,18 @@ class WantedSpace:
         self._values = _checked_values(value, compression)
         self._ttl_ms = checked_ttl_ms(ttl)
         self._any_values = value is None and compression is None
+        if together is not None and type(together) is not bool:
+            raise InvalidRequest(f"together is True, False or None, not {together!r:.60}")
+        self._together = together
 
     def new(self, number: int) -> SpaceDocument:
         """Return the document of a new space."""
         return SpaceDocument(
-            number, (self._key or keys.Bytes()).description, self._values.description, False, self._ttl_ms
+            number,
+            (self._key or keys.Bytes()).description,
+            self._values.description,
+            together=self._together is True,
+            ttl_ms=self._ttl_ms,
         )
 
     def opened(self, document: SpaceDocument) -> SpaceCodec[Any, Any]:
@@ -54,6 +64,10 @@ class WantedSpace:
         self._check("values", document.value, stored_values.description)
         if self._ttl_ms:
             self._check("values", f"ttl {document.ttl_ms / MS:g}", f"ttl {self._ttl_ms / MS:g}")
+        if self._together not in (None, document.together):
+            raise InvalidRequest(
+                f"the space {self.name!r:.60} was made with together={document.together}, which does not change"
+            )
         prefix = prefix_of_space(document.number)
         return SpaceCodec(self.name, prefix, stored_key, stored_values, document.ttl_ms)
 

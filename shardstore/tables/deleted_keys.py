@@ -27,22 +27,27 @@ PASSED_BYTES_MAX = 4 * SCAN_PAGE_BYTES
 
 def pass_deleted(
     layers: Sequence[Ordered], wanted: KeyRange, reverse: bool, now_ms: int
-) -> tuple[KeyRange | None, bool]:
-    """Skip keys that are deleted, or have expired by this moment. Returns the rest of the range from the nearest key
-    with a value on, and True.
+) -> tuple[KeyRange | None, bool, int]:
+    """Skip keys that are deleted, or have expired by this moment.
 
-    Returns False if there may be more keys to skip, or if nothing is left (None).
+    Returns the rest of the range from the nearest key with a value on, True, and a count.
+
+    Returns False if there may be more keys to skip, or if nothing is left (None). The count is of the entries that were
+    looked at, in all layers.
     """
-    entries_max, left = PASSED_ENTRIES_MIN, wanted
+    entries_max, left, entries = PASSED_ENTRIES_MIN, wanted, 0
     may_expire = any(layer.may_expire for layer in layers)
     while True:
         stretch = stretch_of(layers, left, reverse, entries_max, PASSED_BYTES_MAX)
-        nearest = _nearest_value([layer.columns(stretch) for layer in layers], reverse, may_expire, now_ms)
+        columns = [layer.columns(stretch) for layer in layers]
+        entries += sum([len(column.keys) for of_layer in columns for column in of_layer])
+        nearest = _nearest_value(columns, reverse, may_expire, now_ms)
         if nearest is not None:
-            return (KeyRange(left.start, nearest + b"\0") if reverse else KeyRange(nearest, left.end)), True
+            found = KeyRange(left.start, nearest + b"\0") if reverse else KeyRange(nearest, left.end)
+            return found, True, entries
         rest = behind(stretch, left, reverse)
         if rest is None or entries_max == PASSED_ENTRIES_MAX:
-            return rest, False
+            return rest, False, entries
         left, entries_max = rest, min(entries_max * PASSED_GROWTH, PASSED_ENTRIES_MAX)
 
 

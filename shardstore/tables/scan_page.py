@@ -40,7 +40,8 @@ _NO_VALUES = Column(b"", True)
 class EncodedPage:
     """Entries in ascending order. `resume` is where the next page begins (forward) or ends (reverse); empty: done.
 
-    `passed` is the part of the range, at its near end, that was skipped because no key in it has a value.
+    `passed` is the part of the range, at its near end, that was skipped because no key in it has a value;
+    `passed_entries` is how many entries were looked at for that.
     """
 
     keys: Column
@@ -48,6 +49,7 @@ class EncodedPage:
     entries: int
     resume: bytes
     passed: KeyRange | None = None
+    passed_entries: int = 0
 
     @property
     def payload_bytes(self) -> int:
@@ -108,13 +110,13 @@ def _merged_page(
     layers: Sequence[Ordered], wanted: KeyRange, reverse: bool, keys_only: bool, entries_max: int, now_ms: int
 ) -> tuple[EncodedPage, ValueList]:
     """The entries of a stretch that have values; none if there are more deleted keys than one page skips."""
-    passed = None
+    passed, looked_at = None, 0
     living, rest = _living_of_stretch(layers, wanted, reverse, entries_max, now_ms)
     if not len(living.keys) and rest:
-        left, has_value = pass_deleted(layers, rest, reverse, now_ms)
+        left, has_value, looked_at = pass_deleted(layers, rest, reverse, now_ms)
         passed = before(left, wanted, reverse)
         if left is None or not has_value:
-            return replace(NOTHING, resume=_resume_at(left, reverse), passed=passed), list
+            return replace(NOTHING, resume=_resume_at(left, reverse), passed=passed, passed_entries=looked_at), list
         wanted = left
         living, rest = _living_of_stretch(layers, wanted, reverse, entries_max, now_ms)
     resume = _resume_at(rest, reverse)
@@ -126,7 +128,7 @@ def _merged_page(
     if page.entries < len(living.keys):
         farthest = living.keys[-page.entries if reverse else page.entries - 1]
         resume = _behind_key(bytes(farthest), wanted, reverse)
-    return replace(page, resume=resume, passed=passed), partial(as_list, near.values)  # type: ignore[return-value]
+    return replace(page, resume=resume, passed=passed, passed_entries=looked_at), partial(as_list, near.values)  # type: ignore[return-value]
 
 
 def _living_of_stretch(

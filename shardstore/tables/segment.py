@@ -38,6 +38,7 @@ class Segment:
     linked_bytes    of `bytes`, those in files that were written under another name
     outside_bytes   the bytes of virtual parts' files that are outside their share
     keys_asked      keys looked up since this version is served
+    entries_passed  entries that scans looked at to skip deleted keys, in all layers, since this version is served
     layers_asked    layers in which they were looked up; divided by `keys_asked`, the read amplification
     old_files       of manifest and tables, those of a former format version, by kind
     was_read        whether keys were looked up by `get_ready`, until somebody says no
@@ -120,6 +121,10 @@ class Segment:
         self._tables.keep_only(live)
         return [file_names.table_file(manifest.segment, number) for number in obsolete]
 
+    def note_passed(self, entries: int) -> None:
+        """Count entries that were looked at to skip deleted keys."""
+        self.entries_passed += entries
+
     def close(self) -> None:
         """Let go of the tables. Code that still holds one of them can go on reading it."""
         self._layers = []
@@ -159,6 +164,7 @@ class Segment:
             "expiring": self.expiring,
             "keys_asked": self.keys_asked,
             "layers_asked": self.layers_asked,
+            "entries_passed": self.entries_passed,
             "lookups": self._tables.lookups.statistics(),
         }
 
@@ -178,6 +184,7 @@ class Segment:
         self.old_files = {formats.TABLE.kind: manifest.old_tables, formats.MANIFEST.kind: int(manifest.is_old)}
         self.keys_asked = 0
         self.layers_asked = 0
+        self.entries_passed = 0
         self._layers = []
 
     def _newest_first(self) -> list[StoredLayer]:

@@ -6,13 +6,16 @@
     move           any key of the range    the new owner   moves the range to the worker
     rebalance      -                       -               moves ranges so that the load is spread
     ranges         -                       -               none: the reply lists all ranges
+    keep_together  a prefix                -               lets no range begin within it from now on
+    let_split      a prefix                -               undoes that
     add_worker     -                       -               adds a worker; the reply has its number
     drain_worker   -                       the worker      moves all its ranges to others, then ends the worker
 
 Fields that an action does not use are empty or 0. The reply to a change is sent when the change is complete, to a dry
 run at once, and to add_worker when the worker's number is durable, before it serves. A worker that is drained goes on
 leaving even if the operator stops waiting. Status INVALID says why something cannot be done, BUSY that a change of the
-range is under way. A retry, which repeats the sequence, starts nothing a second time.
+range is under way. keep_together and let_split are for the prefixes of spaces, and may be repeated. A retry of another
+action, which repeats the sequence, starts nothing a second time.
 """
 
 from __future__ import annotations
@@ -31,6 +34,8 @@ class Action(StrEnum):
     MOVE = "move"
     REBALANCE = "rebalance"
     RANGES = "ranges"
+    KEEP_TOGETHER = "keep_together"
+    LET_SPLIT = "let_split"
     ADD_WORKER = "add_worker"
     DRAIN_WORKER = "drain_worker"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import asyncio
 import multiprocessing
 import os
 import re
@@ -14,8 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from shardstore import Client, InvalidRequest, connect, keys, values
-from shardstore.spaces.reserved import COUNTER_KEY
+from shardstore import Client, InvalidRequest, connect, connect_async, keys, values
+from shardstore.key_range import range_of_prefix
+from shardstore.spaces.reserved import COUNTER_KEY, prefix_of_space
 from tests.process.clusters import cluster_on
 
 
@@ -43,6 +45,67 @@ def opened_by(url: str, name: str) -> tuple[str, str, bytes]:
 def processes() -> Iterator[ProcessPoolExecutor]:
     with ProcessPoolExecutor(4, multiprocessing.get_context("spawn")) as pool:
         yield pool
+
+
+def boundaries_in(db: Client, prefix: bytes) -> list[bytes]:
+    return [row.start for row in db.admin.ranges() if row.start.startswith(prefix) and row.start != prefix]
+
+
+def test_a_space_kept_together_is_never_split(db: Client) -> None:
+    space = db.space("together", key=keys.Int(), value=values.Int(), together=True)
+    assert db.spaces()["together"].together
+    space.put_many({number: number for number in range(2_000)})
+    prefix = space._codec.prefix
+    with pytest.raises(InvalidRequest, match="a space that is kept together: all keys that begin with"):
+        db.admin.split(space._codec.key(1_000))
+    with pytest.raises(InvalidRequest, match="kept together"):
+        db.admin.split(space._codec.key(1_000), dry_run=True)
+    db.admin.split(prefix)
+    db.admin.split(range_of_prefix(prefix).end)
+    assert boundaries_in(db, prefix) == []
+    with space.batch() as batch:
+        for number in range(0, 2_000, 7):
+            batch.put(number, -number)
+    assert batch.applied
+    assert space.get_many([0, 7, 1_400, 1]) == [0, -7, -1_400, 1]
+    with pytest.raises(InvalidRequest, match="was made with together=True, which does not change"):
+        db.space("together", together=False)
+    assert db.drop_space("together")
+    db.admin.split(space._codec.key(1_000))
+    assert len(boundaries_in(db, prefix)) == 1
+
+
+def test_a_space_kept_together_by_the_asyncio_client(url: str, db: Client) -> None:
+    async def program() -> bytes:
+        async with await connect_async(url) as client:
+            space = await client.space("together by a loop", key=keys.Int(), together=True)
+            with pytest.raises(InvalidRequest, match="kept together"):
+                await client.admin.split(space._codec.key(7))
+            assert (await client.spaces())["together by a loop"].together
+            assert await client.drop_space("together by a loop")
+            return space._codec.key(7)
+
+    db.admin.split(asyncio.run(program()))
+
+
+def test_a_space_kept_together_is_not_made_where_a_range_begins(db: Client) -> None:
+    following = prefix_of_space(int(db.get(COUNTER_KEY, b"0")) + 1)
+    db.admin.split(following + b"k")
+    with pytest.raises(InvalidRequest, match=r"a range begins at .*: merge the ranges there first, with `admin.merge`"):
+        db.space("too late", together=True)
+    assert "too late" not in db.spaces()
+    db.admin.merge(following)
+    assert db.space("too late", together=True).name == "too late", "each try has a prefix of its own"
+
+
+def test_a_batch_over_ranges_tells_of_spaces_kept_together(db: Client) -> None:
+    space = db.space("apart", key=keys.Int())
+    db.admin.split(space._codec.key(5))
+    batch = space.batch()
+    batch.put(1, b"")
+    batch.put(9, b"")
+    with pytest.raises(InvalidRequest, match="a space that is made with together=True stays in one range"):
+        batch.commit()
 
 
 @pytest.mark.slow
@@ -142,24 +205,21 @@ def checked(line: str) -> str:
     return f"assert ({expression}) == {promised!r}, {expression!r}"
 
 
-def run_page(name: str, promises: int, directory: Path) -> str:
-    """Run the program of a page, and check what its comments promise. Returns what it prints."""
-    page = (Path(__file__).parent.parent.parent / "docs" / name).read_text()
-    lines = "\n".join(re.findall(r"```python\n(.*?)```", page, re.DOTALL)).splitlines()
+PRINTED = ("the space 'users' has values of the type Json/1, not Str/1", "ada 28 196\nada 29 203\nada 30 210\n")
+
+
+@pytest.mark.parametrize(
+    ("page", "promises", "printed"),
+    [("spaces", 13, PRINTED), ("expiry", 3, ()), ("queues", 6, ()), ("indexes", 7, ())],
+)
+def test_a_page_is_a_program(page: str, promises: int, printed: tuple[str, ...], tmp_path: Path) -> None:
+    """It runs as it is, and what its comments promise holds."""
+    text = (Path(__file__).parent.parent.parent / "docs" / f"{page}.md").read_text()
+    lines = "\n".join(re.findall(r"```python\n(.*?)```", text, re.DOTALL)).splitlines()
     program = "\n".join(map(checked, lines))
     assert program.count("assert (") == promises
     done = subprocess.run(
-        [sys.executable, "-c", program], cwd=directory, capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
     )
     assert not done.returncode, done.stderr
-    return done.stdout
-
-
-def test_the_page_on_spaces_is_a_program(tmp_path: Path) -> None:
-    printed = run_page("spaces.md", 12, tmp_path)
-    assert "the space 'users' has values of the type Json/1, not Str/1" in printed
-    assert "ada 28 196\nada 29 203\nada 30 210\n" in printed
-
-
-def test_the_page_on_expiry_is_a_program(tmp_path: Path) -> None:
-    run_page("expiry.md", 3, tmp_path)
+    assert all(each in done.stdout for each in printed)

@@ -2,6 +2,7 @@
 
 always    no two live workers, or ranges of one, accept writes for the same key
           a segment that the router calls created has a manifest that survives a power loss
+          what is kept together stays so until somebody lets it split, and no range begins within it
           no process receives a malformed message
           what the classes of router, workers and clients promise (their check_invariants)
 at last   no change is under way, no worker is leaving, every segment on the disk is in the map, every worker serves
@@ -12,7 +13,7 @@ at last   no change is under way, no worker is leaving, every segment on the dis
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from itertools import pairwise
 
 from shardstore.files.file_names import SEGMENTS, manifest, segment_of
@@ -36,9 +37,11 @@ ENTRIES_CHECKED_EACH = 16
 class Invariants:
     """Checks the cores of one simulation and follows the changes; `done` counts them by kind."""
 
-    def __init__(self, servers: Mapping[str, Server], disk: SimDisk) -> None:
+    def __init__(self, servers: Mapping[str, Server], disk: SimDisk, let_split: Set[bytes]) -> None:
         self._servers = servers
         self._disk = disk
+        self._let_split = let_split
+        self._together: tuple[bytes, ...] = ()
         self._topology: Topology | None = None
         self._parents: dict[int, int] = {}
         self.pending: dict[int, Change] = {}
@@ -128,9 +131,19 @@ class Invariants:
             if route.created and not self._is_kept(manifest(route.segment)):
                 raise Violation(f"segment {route.segment} is in the map as created, and has no durable manifest")
         if topology is not self._topology:
+            self._check_together(topology)
             core._table.check_invariants()
             self._follow({change.number: change for change in topology.changes})
             self._topology = topology
+
+    def _check_together(self, topology: Topology) -> None:
+        for prefix in topology.together:
+            inside = [start for start in topology.map.starts if start > prefix and start.startswith(prefix)]
+            if inside:
+                raise Violation(f"a range begins at {inside[0]!r}, within {prefix!r}, which is kept together")
+        if gone := {*self._together} - {*topology.together} - self._let_split:
+            raise Violation(f"nobody let {gone} split, but it is no longer kept together")
+        self._together = topology.together
 
     def _follow(self, pending: dict[int, Change]) -> None:
         ended = [change for number, change in self.pending.items() if number not in pending]

@@ -409,6 +409,7 @@ class Mistake:
         drawn |= {"expiry"} if "put_until" in swarm.weights else set()
         drawn |= {"walls jump"} if swarm.walls_off_ms else set()
         drawn |= {"takes"} if swarm.weights.get("take") else set()
+        drawn |= {"kept together"} if "keep_together" in swarm.topology_changes else set()
         return drawn.issuperset(self.needs)
 
 

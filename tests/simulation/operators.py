@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from shardstore.limits import SECOND_NS
 from shardstore.router.change_stage import Stage
 from shardstore.router.core import RouterCore
 from shardstore.seams.effects import Received
-from shardstore.wire.admin_messages import AdminRequest
+from shardstore.wire.admin_messages import Action, AdminRequest
 from shardstore.wire.link_names import CLIENTS
 from shardstore.wire.messages import encode
 from shardstore.wire.topology import ChangeKind
 from shardstore.wire.wire_format import Header, Op
+from tests.simulation.kept_together import PREFIX_ACTIONS, PREFIX_BYTES_MAX
 from tests.simulation.servers import Router, Server, Worker
 from tests.simulation.swarm import Swarm
 
@@ -34,6 +36,8 @@ class Operators:
         self._swarm = swarm
         self._random = rng
         self._sequence = 0
+        self.let_split: set[bytes] = set()
+        """The prefixes that may have been let split."""
 
     def ask(self, router: Router, workers: Sequence[int], actions: Sequence[str]) -> None:
         """Request one of these actions from the router."""
@@ -41,6 +45,10 @@ class Operators:
         request = AdminRequest(
             rng.choice(actions), rng.choice((*self._swarm.keys, rng.randbytes(3))), rng.choice(workers)
         )
+        if request.action in PREFIX_ACTIONS:
+            prefix = request.key[: rng.randint(1, PREFIX_BYTES_MAX)]
+            request = replace(request, key=prefix)
+            self.let_split |= {prefix} if request.action == Action.LET_SPLIT else set()
         has_enough = request.action == "add_worker" and len(workers) >= WORKERS_MAX
         if router.alive and router.loop is not None and not has_enough:
             self._sequence += 1

@@ -7,6 +7,9 @@ from dataclasses import replace
 from typing import Any
 
 import shardstore.client.session.requests_of_calls
+import shardstore.router.admin
+import shardstore.router.change_plan
+import shardstore.router.route_table
 import shardstore.router.topology_changes
 import shardstore.workers.jobs.clipped_record
 import shardstore.workers.jobs.materialise
@@ -19,8 +22,11 @@ from shardstore.files.file_names import SEGMENTS, manifest
 from shardstore.identifiers import Stored
 from shardstore.key_range import KeyRange
 from shardstore.router.change_stage import Stage, stage_of
+from shardstore.router.policies.together import with_prefix
+from shardstore.router.route_table import Topology
 from shardstore.router.topology_changes import TopologyChanges
 from shardstore.seams.effects import Effect
+from shardstore.seams.filesystem import Filesystem
 from shardstore.tables.open_tables import OpenTables
 from shardstore.tables.table_format import TableRecord
 from shardstore.wire.topology import Change, Order
@@ -153,6 +159,20 @@ def _unclipped(
 _clipped = workers.jobs.clipped_record.clipped
 
 
+def _keep_what_has_boundaries(together: Sequence[bytes], prefix: bytes, _starts: Sequence[bytes]) -> tuple[bytes, ...]:
+    """Whatever ranges begin within a prefix, it is said to be kept together."""
+    return with_prefix(together, prefix, ())
+
+
+def _forget_together(filesystem: Filesystem, store: str) -> tuple[Topology, bool]:
+    """A router that starts lets everything split."""
+    topology, is_old = _load(filesystem, store)
+    return replace(topology, together=()), is_old
+
+
+_load = router.route_table._load
+
+
 TOPOLOGY_MISTAKES: dict[str, Mistake] = {
     "lets a fenced parent accept writes": Mistake((Patch(Holdings, "_former_of", _serve_the_fenced),), first_seed=2),
     "adopts before all parents are fenced": Mistake((Patch(LocalChanges, "_windows", _windows_known),)),
@@ -183,6 +203,19 @@ TOPOLOGY_MISTAKES: dict[str, Mistake] = {
     "forgets changes when the router starts": Mistake(
         (Patch(TopologyChanges, "__init__", _begin_without_changes),), needs=("strike change",), first_seed=14
     ),
-    "reads of parents only what is drained": Mistake((Patch(Inheritance, "get_many", _get_from_files),), first_seed=21),
+    "reads of parents only what is drained": Mistake((Patch(Inheritance, "get_many", _get_from_files),), first_seed=12),
+    "splits within what is kept together": Mistake(
+        (Patch(router.change_plan, "check_splits", lambda together, keys: None),),
+        needs=("kept together",),
+        first_seed=34,
+    ),
+    "keeps together what is in several ranges": Mistake(
+        (Patch(router.admin, "with_prefix", _keep_what_has_boundaries),), needs=("kept together",), first_seed=6
+    ),
+    "forgets what is kept together when the router starts": Mistake(
+        (Patch(router.route_table, "_load", _forget_together),),
+        needs=("kept together", "kill router"),
+        first_seed=55,
+    ),
     "takes tables of a parent as they are": Mistake((Patch(workers.jobs.materialise, "clipped", _unclipped),)),
 }

@@ -66,7 +66,7 @@ class World:
         self._generation = 0
         self._operators_random = stream(swarm.seed, "operators")
         self.operators = Operators(swarm, self._operators_random)
-        self.invariants = Invariants(self.servers, self.host.disk)
+        self.invariants = Invariants(self.servers, self.host.disk, self.operators.let_split)
         self._closing = False
 
     def run(self) -> None:

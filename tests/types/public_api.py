@@ -131,6 +131,7 @@ def spaces(db: Client, token: bytes) -> None:
     assert_type(db.space("things", key=keys.Str()), Space[str, Any])
     assert_type(db.space("things", value=values.Str()), Space[Any, str])
     assert_type(db.space("things"), Space[Any, Any])
+    assert_type(db.space("accounts", keys.Str(), values.Int(), together=True), Space[str, int])
     assert_type(db.mapping(), Space[bytes, bytes])
     assert_type(db.spaces(), dict[str, SpaceInfo])
     assert_type(db.drop_space("visits"), bool)

@@ -149,6 +149,12 @@ class OwnedRange:
             self.slot.take_version(manifest.version)
         return obsolete
 
+    def note_passed(self, passed: KeyRange, entries: int) -> None:
+        """Note that these keys have no value, and how many entries were looked at to find that."""
+        self.empty_ranges.note(passed)
+        if self.segment is not None:
+            self.segment.note_passed(entries)
+
     def seal(self, lsn_last: int) -> None:
         """Make all writes up to `lsn_last` due for a drain."""
         self.overlay.seal(lsn_last)

@@ -203,7 +203,7 @@ def _read(view: RangeView, owned: OwnedRange, request: ScanRequest, is_now: bool
         return NOTHING
     page = scan_page(view.layers, wanted, request.reverse, request.keys_only, request.limit, clock_ms)
     if page.passed and is_now:
-        owned.empty_ranges.note(page.passed)
+        owned.note_passed(page.passed, page.passed_entries)
     return page
 
 

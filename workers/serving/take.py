@@ -54,7 +54,7 @@ def take_of(owned: OwnedRange, frames: Sequence[bytes], now_ms: int) -> Judge | 
     if left is not None:
         page = scan_page(layers, left, reverse, False, 1, now_ms)
         if page.passed and has_files:
-            owned.empty_ranges.note(page.passed)
+            owned.note_passed(page.passed, page.passed_entries)
         if page.resume and not page.entries and has_files:
             return None
         found = _entry_of(page) or _nearest(layers, _rest(page, left, reverse), reverse, now_ms)

@@ -26,7 +26,7 @@ class AsyncOfRanges(AsyncLifetime):
         Raises:
             Busy, Unavailable: As for `put`. No key was removed.
             OutcomeUnknown: Some ranges may be done; `outcome(error.token)` says whether they are.
-            InvalidRequest: An argument is not allowed. No key was removed.
+            InvalidRequest: An argument is not allowed, or the start is behind the end. No key was removed.
             Corruption, StorageFailure, Closed: As for `put`. Some ranges may be done.
         """
         call = operations.delete_range(start, end, None, timeout)

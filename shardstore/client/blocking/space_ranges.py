@@ -8,7 +8,7 @@ from shardstore.client.blocking.scan import ScanIterator
 from shardstore.client.calls.scan import scan_from_arguments
 from shardstore.options import ScanMode
 from shardstore.spaces import conditions
-from shardstore.spaces.key_bounds import Bounds, bounds_behind, bounds_of
+from shardstore.spaces.key_bounds import Bounds, bounds_behind, bounds_of, bounds_to_remove
 from shardstore.spaces.space_codec import SpaceCodec
 from shardstore.spaces.steps import run_steps
 
@@ -142,10 +142,10 @@ class SpaceRanges(Generic[K, V]):
             timeout: Seconds for each request; None is 30.
 
         Raises:
-            InvalidRequest: An argument is not allowed.
+            InvalidRequest: An argument is not allowed, or the start is behind the end.
             The other errors of `delete_range` of the client.
         """
-        self._delete_between(bounds_of(self._codec, start, end, prefix), timeout)
+        self._delete_between(bounds_to_remove(self._codec, start, end, prefix), timeout)
 
     def pop_first(
         self, start: Any = None, end: Any = None, prefix: Any = None, *, timeout: float | None = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
 
 from shardstore.client.blocking.lifetime import Lifetime
+from shardstore.client.calls import administration
 from shardstore.client.calls.scan import scan_from_arguments
 from shardstore.options import ScanMode
 
@@ -32,6 +33,7 @@ class Spaces(Lifetime):
         compression: str | None = None,
         *,
         ttl: float | None = None,
+        together: bool | None = None,
         timeout: float | None = None,
     ) -> Space[K, V]: ...
     @overload
@@ -43,6 +45,7 @@ class Spaces(Lifetime):
         compression: str | None = None,
         *,
         ttl: float | None = None,
+        together: bool | None = None,
         timeout: float | None = None,
     ) -> Space[K, Any]: ...
     @overload
@@ -54,6 +57,7 @@ class Spaces(Lifetime):
         value: ValueCodec[V],
         compression: str | None = None,
         ttl: float | None = None,
+        together: bool | None = None,
         timeout: float | None = None,
     ) -> Space[Any, V]: ...
     @overload
@@ -65,6 +69,7 @@ class Spaces(Lifetime):
         compression: str | None = None,
         *,
         ttl: float | None = None,
+        together: bool | None = None,
         timeout: float | None = None,
     ) -> Space[Any, Any]: ...
     def space(
@@ -75,6 +80,7 @@ class Spaces(Lifetime):
         compression: str | None = None,
         *,
         ttl: float | None = None,
+        together: bool | None = None,
         timeout: float | None = None,
     ) -> Space[Any, Any]:
         """Open the space with a name. It is made if there is none, by whichever caller comes first.
@@ -87,14 +93,17 @@ class Spaces(Lifetime):
             compression: "zstd", "lz4" or None. If `value` is None too, the one that is stored.
             ttl: Seconds from its put until a value of the space expires, if the put says nothing else. It is stored
                 with a new space. None: the one that is stored; of a new space none.
+            together: True: all its keys stay in one range of the store, however many there are, so that any of them may
+                be in one batch. One worker serves them. False: they may spread. None: as it was made; a new space may.
             timeout: Seconds for each request; None is 30.
 
         Returns:
             The space.
 
         Raises:
-            InvalidRequest: The space has other types or another `ttl`, which the message names, or an argument is not
-                allowed.
+            InvalidRequest: The space has other types, or another `ttl`, or is kept otherwise, as the message says, or
+                an argument is not allowed. Or a range of the store begins within a new space that shall be kept
+                together.
             UndecodableValue: What is stored of the space is damaged, or of a newer version.
             The other errors of `put`.
         """
@@ -103,7 +112,8 @@ class Spaces(Lifetime):
         from shardstore.spaces.space_types import WantedSpace
         from shardstore.spaces.steps import run_steps
 
-        codec = run_steps(self, open_space(WantedSpace(name, key, value, compression, ttl), timeout))
+        wanted = WantedSpace(name, key, value, compression, ttl, together)
+        codec = run_steps(self, open_space(wanted, timeout))
         return Space(cast("Client", self), codec)
 
     def mapping(self) -> Space[bytes, bytes]:
@@ -158,3 +168,9 @@ class Spaces(Lifetime):
         from shardstore.spaces.steps import run_steps
 
         return run_steps(self, registry.drop_space(name, timeout))
+
+    def _keep_together(self, prefix: bytes, *, timeout: float | None = None) -> None:
+        self._calls.one(administration.keep_together(prefix, timeout))
+
+    def _let_split(self, prefix: bytes, *, timeout: float | None = None) -> None:
+        self._calls.one(administration.let_split(prefix, timeout))

@@ -36,6 +36,16 @@ def ranges(timeout: float | None) -> Administer:
     return _call(timeout, AdminRequest(Action.RANGES.value))
 
 
+def keep_together(prefix: bytes, timeout: float | None) -> Administer:
+    """Let no range begin within a prefix."""
+    return _call(timeout, AdminRequest(Action.KEEP_TOGETHER.value, prefix))
+
+
+def let_split(prefix: bytes, timeout: float | None) -> Administer:
+    """Let ranges begin within a prefix again."""
+    return _call(timeout, AdminRequest(Action.LET_SPLIT.value, prefix))
+
+
 def add_worker(dry_run: bool, timeout: float | None) -> Administer:
     """Start another worker."""
     return _call(timeout, AdminRequest(Action.ADD_WORKER.value, dry_run=dry_run))

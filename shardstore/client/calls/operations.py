@@ -192,7 +192,13 @@ def maintain(op: Op, start: Any, end: Any, wait: bool, timeout: float | None) ->
 
 
 def delete_range(start: Any, end: Any, prefix: Any, timeout: float | None) -> DeleteRange | None:
-    """Remove all keys from `start` to `end` that begin with `prefix`; None if there can be none."""
+    """Remove all keys from `start` to `end` that begin with `prefix`; None if there can be none.
+
+    A start behind the end is refused: nobody means it, and who reads nothing with it sees that, but who removes nothing
+    does not.
+    """
+    if checked_bound("end", end) < checked_bound("start", start) and end is not None:
+        raise InvalidRequest(f"start {start!r:.60} is behind end {end!r:.60}")
     timeout_ns, wanted = checked_timeout_ns(timeout), checked_bounds(start, end, prefix)
     first = wanted.start if wanted else b""
     if len(first) > KEY_BYTES_MAX:  # the first key that can be there: an outcome token names it

@@ -99,7 +99,8 @@ def lane_of_batch(batch: AtomicBatch, lane_map: LaneMap) -> Lane:
             beyond = next(key for key in keys if key not in lane.key_range)
             raise InvalidRequest(
                 f"a batch is for keys of one range, and {beyond!r:.60} is beyond that of {batch.key!r:.60}, "
-                f"which is from {lane.key_range.start!r:.60} to {lane.key_range.end!r:.60}"
+                f"which is from {lane.key_range.start!r:.60} to {lane.key_range.end!r:.60}; "
+                "a space that is made with together=True stays in one range"
             )
     return lane
 

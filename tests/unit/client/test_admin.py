@@ -111,6 +111,8 @@ def test_actions_are_those_of_the_documents() -> None:
         administration.move(b"k", 1, False, None),
         administration.rebalance(False, None),
         administration.ranges(None),
+        administration.keep_together(b"k", None),
+        administration.let_split(b"k", None),
         administration.add_worker(False, None),
         administration.drain_worker(1, False, None),
     ]

@@ -43,6 +43,15 @@ def test_a_split_stays_with_the_owner_unless_the_right_half_is_to_go() -> None:
     assert not split(TWO, b"c", 1).is_local
 
 
+def test_no_split_is_within_what_is_kept_together() -> None:
+    kept = topology(b"", b"m", together=(b"c", b"\xff\xff\x01"))
+    for key in (b"c\0", b"cat", b"\xff\xff\x01x"):
+        with pytest.raises(InvalidRequest, match="is a key of a space that is kept together"):
+            split(kept, key)
+    for key in (b"c", b"d", b"b\xff", b"\xff\xff\x01", b"\xff\xff\x02"):
+        assert split(kept, key).children[1].start == key
+
+
 def test_a_split_may_have_many_children_at_as_many_workers() -> None:
     change = change_plan.split_change(TWO, [b"c", b"f", b"k"], [0, 1, 1, 0])
     assert change.parents == (Relative(1, b"", b"m", 0, 7),)

@@ -32,6 +32,14 @@ def test_policies_see_the_newest_report_of_each_range_in_key_order() -> None:
     assert (loads.changes, loads.workers, loads.is_known) == (1, WORKERS, False)
 
 
+def test_policies_see_the_keys_of_what_is_kept_together_as_one() -> None:
+    table = LoadTable()
+    table.note(LoadReport(0, [replace(REPORT, keys=[b"a", b"ba", b"bz", b"c"], cuts=[b"ab", b"bc", b"c"])]), MAP)
+    load = table.store_load(MAP, WORKERS, (), 0, (b"b",)).ranges[0]
+    assert (load.keys, load.cuts, load.together) == ([b"a", b"b", b"b", b"c"], [b"ab", b"b", b"c"], (b"b",))
+    assert list(map(load.can_split_at, (b"b", b"ba", b"c"))) == [True, False, True]
+
+
 def test_only_the_owner_is_believed() -> None:
     table = LoadTable()
     table.note(LoadReport(1, [REPORT]), MAP)

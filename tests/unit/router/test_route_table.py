@@ -17,7 +17,8 @@ from shardstore.system.posix_filesystem import PosixFilesystem
 from shardstore.wire.route_map import RouteMap, presplit
 from shardstore.wire.topology import Change, Relative
 
-GOLDEN_FILE = Path(__file__).parents[2] / "golden" / "routes-v3.bin"
+GOLDEN_FILE = Path(__file__).parents[2] / "golden" / "routes-v4.bin"
+FORMER = GOLDEN_FILE.with_name("routes-v3.bin")
 GOLDEN_MAP = replace(presplit([b"\x40", b"m", b"\xc0\x01"], 2), version=7).with_routes(
     [replace(presplit([b"\x40"], 2).routes[1], worker=0, epoch=Epoch(3), created=True)]
 )
@@ -25,7 +26,7 @@ GOLDEN_MAP = replace(presplit([b"\x40", b"m", b"\xc0\x01"], 2), version=7).with_
 GOLDEN_CHANGE = Change(
     3, "split", (Relative(2, b"\x40", b"m", 0, 3),), (Relative(7, b"\x40", b"k", 0), Relative(8, b"k", b"m", 1))
 )
-GOLDEN_TOPOLOGY = Topology(GOLDEN_MAP, 9, 4, (GOLDEN_CHANGE,), (1,), (0, 1, 3), {0: 2**64 - 1, 3: 5})
+GOLDEN_TOPOLOGY = Topology(GOLDEN_MAP, 9, 4, (GOLDEN_CHANGE,), (1,), (0, 1, 3), {0: 2**64 - 1, 3: 5}, (b"ma", b"n"))
 
 
 def reopen(filesystem: PosixFilesystem, store: str = "store", workers_asked: int | None = None) -> RouteTable:
@@ -37,6 +38,29 @@ def test_file_is_the_bytes_of_the_golden_file(filesystem: PosixFilesystem, tmp_p
     filesystem.make_directory("router")
     (tmp_path / "router" / "ROUTES").write_bytes(GOLDEN_FILE.read_bytes())
     assert reopen(filesystem).topology == GOLDEN_TOPOLOGY
+
+
+def test_the_golden_file_of_the_former_version_is_read_and_written_anew(
+    filesystem: PosixFilesystem, tmp_path: Path
+) -> None:
+    filesystem.make_directory("router")
+    (tmp_path / "router" / "ROUTES").write_bytes(FORMER.read_bytes())
+    assert reopen(filesystem).topology == replace(GOLDEN_TOPOLOGY, together=())
+    assert (tmp_path / "router" / "ROUTES").read_bytes()[8] == ROUTE_MAP.version
+
+
+def test_what_is_kept_together_is_found_again(filesystem: PosixFilesystem) -> None:
+    reopen(filesystem).publish_together((b"\x41", b"\x42"))
+    assert reopen(filesystem).topology.together == (b"\x41", b"\x42")
+
+
+@pytest.mark.parametrize("together", [(b"b", b"a"), (b"a", b"a"), (b"a", b"ab"), (b"\x40",), (b"",)])
+def test_what_cannot_be_kept_together_is_damage(filesystem: PosixFilesystem, together: tuple[bytes, ...]) -> None:
+    split = RouteMap(1, presplit([b"\x40\x01"], 2).routes)
+    topology = replace(reopen(filesystem).topology, map=split, together=together)
+    documents.publish(filesystem, "router/ROUTES", route_table.encode("store", topology))
+    with pytest.raises(Corruption, match="a range begins within what is kept together"):
+        reopen(filesystem)
 
 
 def test_a_new_store_is_presplit_and_the_map_is_there_before_it_is_served(filesystem: PosixFilesystem) -> None:

@@ -14,6 +14,7 @@ class SortedClient:
         self.data: SortedDict = SortedDict()
         self.before: list[Callable[[], object]] = []
         self.calls: list[str] = []
+        self.together: set[bytes] = set()
 
     def get(self, key: bytes, *, timeout: float | None = None) -> bytes | None:
         """Return a value."""
@@ -57,6 +58,14 @@ class SortedClient:
         self._begin("pop_first")
         key = next(self.data.irange(start, end, (True, False)), None)
         return None if key is None else (key, self.data.pop(key))
+
+    def _keep_together(self, prefix: bytes, *, timeout: float | None = None) -> None:
+        self._begin("_keep_together")
+        self.together.add(prefix)
+
+    def _let_split(self, prefix: bytes, *, timeout: float | None = None) -> None:
+        self._begin("_let_split")
+        self.together.discard(prefix)
 
     def _compare_and_set(self, key: bytes, expected: bytes | None, value: bytes | None) -> bool:
         if self.data.get(key) != expected:

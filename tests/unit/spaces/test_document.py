@@ -12,16 +12,33 @@ from shardstore.spaces.document import DOCUMENT_BYTES_MAX, SpaceDocument, read_s
 from shardstore.spaces.infos import infos_from
 from shardstore.spaces.reserved import NUMBER_MAX, document_key
 
-FIELDS: dict[str, Any] = {"version": 2, "ttl_ms": 0, "number": 7, "key": "Str()", "value": "Json/1", "dropped": False}
+FIELDS: dict[str, Any] = {
+    "version": 2,
+    "number": 7,
+    "key": "Str()",
+    "value": "Json/1",
+    "dropped": False,
+    "together": False,
+    "ttl_ms": 0,
+}
+FORMER = b"\x85\xa7version\x01\xa6number\x07\xa3key\xa5Str()\xa5value\xa6Json/1\xa7dropped\xc2"
+NOW = (
+    b"\x87\xa7version\x02\xa6number\x07\xa3key\xa5Str()\xa5value\xa6Json/1\xa7dropped\xc2\xa8together\xc3\xa6ttl_ms\x09"
+)
 
 
 def test_the_bytes_of_a_document_stay_as_they_are() -> None:
-    document = SpaceDocument(7, "Str()", "Json/1", ttl_ms=9)
-    former = b"\x85\xa7version\x01\xa6number\x07\xa3key\xa5Str()\xa5value\xa6Json/1\xa7dropped\xc2"
-    assert document.encode() == b"\x86" + former[1:9] + b"\x02" + former[10:] + b"\xa6ttl_ms\x09"
-    assert read_space_document("users", document.encode()) == document
-    assert read_space_document("users", document.encoded_as_dropped) == (7, "Str()", "Json/1", True, 9)
-    assert read_space_document("users", former) == document._replace(ttl_ms=0)
+    document = SpaceDocument(7, "Str()", "Json/1", together=True, ttl_ms=9)
+    assert document.encode() == NOW
+    assert read_space_document("users", NOW) == document
+    assert read_space_document("users", document.encoded_as_dropped) == document._replace(dropped=True)
+
+
+def test_a_document_of_the_former_version_is_read_and_stays_one() -> None:
+    document = read_space_document("users", FORMER)
+    assert document == SpaceDocument(7, "Str()", "Json/1", version=1)
+    assert document.encode() == FORMER, "a drop compares it with what is stored"
+    assert read_space_document("users", document.encoded_as_dropped).dropped
 
 
 @pytest.mark.parametrize(
@@ -54,4 +71,4 @@ def test_documents_are_listed_by_name() -> None:
     pairs = [(document_key(name), SpaceDocument(at, "Str()", "Raw/1").encode()) for at, name in enumerate("ab", 1)]
     infos = infos_from(pairs)
     assert list(infos) == ["a", "b"]
-    assert infos["b"] == ("b", "Str()", "Raw/1", 2, False, None)
+    assert infos["b"] == ("b", "Str()", "Raw/1", 2, False, False, None)

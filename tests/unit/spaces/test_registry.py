@@ -174,6 +174,66 @@ def test_a_space_made_anew_during_a_drop_is_dropped_only_if_it_is_the_one_that_w
     assert document_key("users") not in db.data
 
 
+def test_a_space_is_kept_together_before_it_can_be_found_until_it_is_gone(db: SortedClient) -> None:
+    codec = opened(db, together=True)
+    assert db.calls == ["get", "increment", "_keep_together", "put_if_absent", "get"]
+    assert db.together == {codec.prefix}
+    assert opened(db).prefix == opened(db, together=True).prefix == codec.prefix
+    db.calls.clear()
+    assert dropped(db)
+    assert db.calls == ["get", "compare_and_set", "delete_range", "_let_split", "compare_and_set"]
+    assert not db.together
+
+
+@pytest.mark.parametrize(
+    ("made", "wanted", "text"),
+    [
+        (True, False, "the space 'users' was made with together=True, which does not change"),
+        (None, True, "the space 'users' was made with together=False, which does not change"),
+        (False, True, "the space 'users' was made with together=False, which does not change"),
+        (True, 1, "together is True, False or None, not 1"),
+    ],
+)
+def test_whether_a_space_is_kept_together_does_not_change(
+    db: SortedClient, made: bool | None, wanted: Any, text: str
+) -> None:
+    opened(db, together=made)
+    with pytest.raises(InvalidRequest) as caught:
+        opened(db, together=wanted)
+    assert str(caught.value) == text
+    assert len(db.together) == bool(made)
+
+
+def test_who_makes_a_space_too_late_keeps_nothing_together(db: SortedClient) -> None:
+    db.before = [lambda: None] * 3 + [partial(opened, db, together=True)]
+    assert opened(db, together=True).prefix == prefix_of_space(2)
+    assert db.together == {prefix_of_space(2)}
+
+
+def test_a_space_that_cannot_be_kept_together_is_not_made(db: SortedClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(prefix: bytes, timeout: float | None = None) -> None:
+        raise InvalidRequest("a range begins there")
+
+    monkeypatch.setattr(db, "_keep_together", refuse)
+    with pytest.raises(InvalidRequest, match="a range begins there"):
+        opened(db, together=True)
+    assert document_key("users") not in db.data
+
+
+@pytest.mark.parametrize("at", [2, 3, 4])
+def test_an_interrupted_drop_of_what_is_kept_together_is_completed(db: SortedClient, at: int) -> None:
+    opened(db, together=True)
+
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    db.before = [lambda: None] * at + [interrupt]
+    with pytest.raises(KeyboardInterrupt):
+        dropped(db)
+    assert dropped(db)
+    assert not db.together
+
+
 def test_a_space_knows_whether_it_was_dropped(db: SortedClient) -> None:
     codec = opened(db)
     run_steps(db, check_current(codec, None))

@@ -68,7 +68,8 @@ def test_the_nearest_key_with_a_value_is_the_next(
     has_value = False
     while left is not None and not has_value:
         before = left
-        left, has_value = pass_deleted(layers, left, reverse, 0)
+        left, has_value, looked_at = pass_deleted(layers, left, reverse, 0)
+        assert 0 <= looked_at <= sum(map(len, contents))
         assert has_value or left != before, "it continues"
     if not living:
         assert (left, has_value) == (None, False)
@@ -82,10 +83,10 @@ def test_the_nearest_key_with_a_value_is_the_next(
 def test_one_step_is_bounded(reverse: bool) -> None:
     """The number of keys skipped in a turn is bounded, so that a scan does not block others."""
     layer = in_memory(dict.fromkeys(map(key, range(100)), TOMBSTONE))
-    left, has_value = pass_deleted([layer], EVERYTHING, reverse, 0)
+    left, has_value, looked_at = pass_deleted([layer], EVERYTHING, reverse, 0)
     assert left is not None
     assert not has_value
-    assert 8 < 100 - len(content_of(layer, key_range=left)) < 40
+    assert 8 < 100 - len(content_of(layer, key_range=left)) == looked_at < 40
 
 
 @given(st.lists(ENTRIES, max_size=4), st.integers(1, 5), st.booleans())

@@ -8,6 +8,7 @@ from collections.abc import Container, Iterable, Mapping
 from shardstore.workers.maintenance.policies.compaction_policy import (
     COMPLETE,
     KEYS_ASKED_MIN,
+    PASSED_MIN,
     Compaction,
     choose_compaction,
     may_become_due,
@@ -42,7 +43,8 @@ def due_compaction(
         may_have_expired = owned.segment.expiring and owned.segment.expired_by(now_ms)
         if owned.version_settled == version and not may_have_expired:
             continue
-        is_read_or_rests = owned.segment.keys_asked >= KEYS_ASKED_MIN or segment in resting
+        is_read = owned.segment.keys_asked >= KEYS_ASKED_MIN or owned.segment.entries_passed >= PASSED_MIN
+        is_read_or_rests = is_read or segment in resting
         if owned.version_looked_at == version and not is_read_or_rests and not may_have_expired:
             continue
         sizes = file_layer_sizes(owned.segment, segment in resting, now_ms)

@@ -5,8 +5,8 @@ which would be rewritten, twice as many are allowed. Bottom mains grow like a bi
 as soon as the older one is not much larger than the newer one. So their number grows only with the logarithm of the
 data, and each byte is rewritten about that many times. They come before deltas, which are always due while writes are
 frequent. All layers are merged when more than half of the entries are dead or have expired, when the mains take much
-more than the largest of them, or when much of the files of virtual parts lies outside their bounds: perhaps nothing
-else keeps these files.
+more than the largest of them, when scans have skipped the deleted keys of files again and again, as at the head of a
+queue, or when much of the files of virtual parts lies outside their bounds: perhaps nothing else keeps these files.
 
 A range that rests, as after a bulk load, is compacted sooner: once its deltas are not small compared with the main.
 """
@@ -26,6 +26,12 @@ SMALL_SHARE = 1 / 8
 """Deltas are small compared with the main if they have less than this share of its bytes."""
 READ_AMPLIFICATION_MAX = 4.0
 """Mean number of layers asked for a key."""
+PASSED_MIN = 1_000_000
+"""Minimum number of entries that scans looked at to skip deleted keys: a tenth of a second of a worker."""
+PASSES_MIN = 4
+"""How often the deleted keys of files must have been skipped, on average."""
+PASSED_TOMBSTONES_MIN = 1_000
+"""Skipping fewer costs a scan nothing that can be measured."""
 KEYS_ASKED_MIN = 1000
 """Minimum number of lookups for a meaningful mean."""
 BOTTOMS_RATIO = 2
@@ -60,6 +66,7 @@ class FileLayerSizes(NamedTuple):
     keys_asked: int = 0
     layers_asked: int = 0
     outside_bytes: int = 0
+    entries_passed: int = 0
     rests: bool = False
 
     @property
@@ -112,7 +119,12 @@ def choose_compaction(sizes: FileLayerSizes) -> Compaction | None:
 
 def may_become_due(sizes: FileLayerSizes) -> bool:
     """Whether reads or rest alone can make a compaction due, without a new version of the segment."""
-    read_and_at_rest = sizes._replace(keys_asked=KEYS_ASKED_MIN, layers_asked=KEYS_ASKED_MIN * DELTAS_MAX, rests=True)
+    read_and_at_rest = sizes._replace(
+        keys_asked=KEYS_ASKED_MIN,
+        layers_asked=KEYS_ASKED_MIN * DELTAS_MAX,
+        entries_passed=max(PASSED_MIN, PASSES_MIN * sizes.tombstones),
+        rests=True,
+    )
     return choose_compaction(read_and_at_rest) is not None
 
 
@@ -122,6 +134,10 @@ def _of_everything(sizes: FileLayerSizes) -> Compaction | None:
         expired = f"about {sizes.expired} have expired" if sizes.expired else ""
         tombstones = f"{sizes.tombstones} of {sizes.entries} entries are tombstones"
         return Compaction(CompactionKind.EVERYTHING, f"{tombstones}, {expired}" if expired else tombstones)
+    passed_min = max(PASSED_MIN, PASSES_MIN * sizes.tombstones)
+    if sizes.tombstones >= PASSED_TOMBSTONES_MIN and sizes.entries_passed >= passed_min:
+        skipped = f"scans looked at {sizes.entries_passed} entries to skip deleted keys"
+        return Compaction(CompactionKind.EVERYTHING, f"{skipped}; files have {sizes.tombstones} of these")
     if sizes.space_amplification > SPACE_AMPLIFICATION_MAX:
         return Compaction(
             CompactionKind.EVERYTHING, f"the mains take {sizes.space_amplification:.1f} times the largest of them"

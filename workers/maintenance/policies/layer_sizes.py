@@ -21,6 +21,7 @@ def file_layer_sizes(segment: Segment, rests: bool, now_ms: int) -> FileLayerSiz
         keys_asked=segment.keys_asked,
         layers_asked=segment.layers_asked,
         outside_bytes=segment.outside_bytes,
+        entries_passed=segment.entries_passed,
         rests=rests,
     )
 

@@ -62,7 +62,9 @@ def test_every_method(server: FakeServer) -> None:
                 dropped.put(("eve", 3), await space.pop(("eve", 4)))
         assert await space.count() == 2
         await space.delete_range(("eve",))
-        await space.delete_range(("b",), ("a",))
+        await space.delete_range(("b",), ("b",))
+        with pytest.raises(InvalidRequest, match=r"start \('b',\) is behind end \('a',\)"):
+            await space.delete_range(("b",), ("a",))
         await space.clear()
         assert await space.pop_first() is None
         with pytest.raises(IndexError):
@@ -80,7 +82,7 @@ def test_spaces_are_made_once_and_dropped(server: FakeServer) -> None:
         await made[0].put("ada", [1])
         assert await made[4].get("ada") == [1]
         [info] = (await db.spaces()).values()
-        assert info == SpaceInfo("users", "Str()", "Json/1", info.number, False)
+        assert info == SpaceInfo("users", "Str()", "Json/1", info.number, False, False)
         with pytest.raises(InvalidRequest, match=r"has keys of the type Str\(\), not Int\(\)"):
             await db.space("users", key=keys.Int())
         await db.mapping().put(b"a", b"1")

@@ -42,7 +42,7 @@ def test_two_clients_see_the_same_spaces(client: Client, server: FakeServer) -> 
         theirs = other.space("users")
         theirs["ada"] = {"born": 1815}
         assert ours["ada"] == {"born": 1815}
-        assert other.spaces() == {"users": SpaceInfo("users", "Str()", "Json/1+lz4", 1, False)}
+        assert other.spaces() == {"users": SpaceInfo("users", "Str()", "Json/1+lz4", 1, False, False)}
         assert other.drop_space("users")
         assert not client.drop_space("users")
         assert client.spaces() == {}

@@ -75,7 +75,10 @@ def test_keys_of_several_ranges_are_refused_by_name(
 ) -> None:
     error = driver.call(batch(changes, required))
     assert type(error) is InvalidRequest
-    told = f"a batch is for keys of one range, and {beyond!r} is beyond that of b'a', which is from b'@' to b'\\x80'"
+    told = (
+        f"a batch is for keys of one range, and {beyond!r} is beyond that of b'a', which is from b'@' to b'\\x80'; "
+        "a space that is made with together=True stays in one range"
+    )
     assert str(error) == told
     assert not driver.sent
 

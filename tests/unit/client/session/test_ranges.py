@@ -139,7 +139,7 @@ def test_a_count_of_a_part_stays_one_of_that_part(filled: SessionDriver) -> None
 
 def test_a_range_without_a_possible_key_needs_no_request() -> None:
     top = b"\xff" * KEY_BYTES_MAX + b"\0"
-    for start, end in ((b"b", b"a"), (b"a", b"a"), (b"", b""), (top, None)):
+    for start, end in ((b"a", b"a"), (b"", b""), (None, b""), (top, None)):
         assert operations.delete_range(start, end, None, None) is None
     assert operations.count(b"b", b"a", None, False, None) is None
     long = b"a" * KEY_BYTES_MAX
@@ -147,6 +147,17 @@ def test_a_range_without_a_possible_key_needs_no_request() -> None:
     assert call is not None
     assert call.start == long[:-1] + b"b"
     assert len(call.start) < BOUND_BYTES_MAX
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "said"),
+    [(b"b", b"a", "start b'b' is behind end b'a'"), (b"b", b"", "start b'b' is behind end b''")],
+)
+def test_a_removal_from_behind_its_end_is_refused(start: bytes, end: bytes, said: str) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        operations.delete_range(start, end, None, None)
+    assert str(caught.value) == said
+    assert operations.count(start, end, None, False, None) is None, "who reads sees that there is nothing"
 
 
 def test_a_prefix_is_wanted() -> None:

@@ -49,6 +49,18 @@ def test_a_key_that_is_not_inside_the_range_is_not_taken(middle: bytes) -> None:
     assert plans == []
 
 
+def test_what_is_kept_together_is_split_at_its_edges_only() -> None:
+    large = {"size_bytes": 300 * UNIT, "together": (b"k0042",)}
+    assert the_one(store(large | {"cuts": [b"k0042", b"k0042", b"k0050"]}, {})).keys == (b"k0042", b"k0050")
+    filling = large | {"last": b"k0042x", "puts_per_s": 100, "appends_per_s": 90}
+    assert chosen(store(filling | {"cuts": [b"k0042x"]})) == ([], []), "not behind its last key either"
+    alone = large | {"together": (b"k01",), "cuts": [b"k01", b"k01"]}
+    assert chosen(store({}, alone, {})) == ([], []), "nothing but it is in the range"
+    plans, [found] = chosen(store(hot(0.9, *[b"k0042"] * 32, together=(b"k0042",)), {"worker": 1}))
+    assert (plans, found.key) == ([], b"k0042")
+    assert "of which what is kept together at b'k0042' has 100%" in found.reason
+
+
 def test_the_largest_is_the_most_urgent() -> None:
     loads = store({"size_bytes": 101 * UNIT, "cuts": [b"k0042"]}, {"size_bytes": 300 * UNIT, "cuts": [b"k0142"]})
     assert [plan.segments for plan in chosen(loads)[0]] == [(2,), (1,)]

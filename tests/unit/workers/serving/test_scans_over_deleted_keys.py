@@ -7,9 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from shardstore.limits import SECOND_NS
 from shardstore.options import ScanMode
-from shardstore.tables import deleted_keys, scan_page
+from shardstore.seams.effects import Tick
+from shardstore.tables import deleted_keys, empty_ranges, scan_page
 from shardstore.wire.wire_format import Op
+from shardstore.workers.maintenance.policies import compaction_choice, compaction_policy
 from tests.unit.worker_driver import WorkerDriver
 from tests.unit.workers.serving.scan_driver import AtWorker
 
@@ -95,3 +98,44 @@ def test_a_scan_of_an_older_moment_teaches_nothing(worker: WorkerDriver, reverse
         pass
     assert found == [(b"k009" if reverse else b"k990", b"v")]
     assert (b"k250", b"7") in behind_the_living(worker, ScanMode.SNAPSHOT, reverse, limit=0).rest()
+
+
+def test_a_range_is_compacted_when_its_deleted_keys_were_skipped_again_and_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The heads of more queues than the worker remembers, above so many other entries that few of all are dead."""
+    monkeypatch.setattr(empty_ranges, "EMPTY_RANGES_MAX", 1)
+    monkeypatch.setattr(compaction_policy, "PASSED_TOMBSTONES_MIN", 100)
+    for module in (compaction_policy, compaction_choice):
+        monkeypatch.setattr(module, "PASSED_MIN", 2_000)
+    worker = WorkerDriver(tmp_path).serve()
+    queues = {name: [b"%s%03d" % (name, number) for number in range(100)] for name in (b"p", b"q")}
+    worker.put(dict.fromkeys((*queues[b"p"], *queues[b"q"], *(b"z%04d" % number for number in range(2_000))), b"v"))
+    worker.settle()
+    worker.ask(Op.FLUSH)
+    worker.ask(Op.COMPACT)
+    worker.settle()
+    for keys in queues.values():
+        worker.delete(keys[:90])
+    worker.settle()
+    worker.ask(Op.FLUSH)
+    worker.settle()
+    passed = []
+    while (layers := worker.range_statistics()["layers"])["tombstones"]:
+        passed.append(layers["entries_passed"])
+        for name, keys in queues.items():
+            scan = AtWorker(worker, ScanMode.SNAPSHOT, False, 1)
+            scan.start, scan.end = name, b""
+            while not (page := scan.page()):
+                pass
+            assert page[0][0] == keys[90]
+        worker.now_ns += SECOND_NS // 10
+        worker.handle(Tick())
+        worker.settle()
+        assert len(passed) < 100, "it is never compacted"
+    assert len(passed) > 4
+    assert passed == sorted(passed)
+    reason = worker.statistics()["jobs"]["last_compaction"]
+    assert reason.startswith("segment 1: scans looked at 2")
+    assert reason.endswith("entries to skip deleted keys; files have 180 of these")
+    assert worker.range_statistics()["layers"]["entries_passed"] == 0

@@ -14,11 +14,15 @@ from shardstore.workers.maintenance.policies.compaction_policy import (
     DELTAS_MAX,
     KEYS_ASKED_MIN,
     OUTSIDE_BYTES_MIN,
+    PASSED_MIN,
+    PASSED_TOMBSTONES_MIN,
+    PASSES_MIN,
     READ_AMPLIFICATION_MAX,
     TOMBSTONES_MIN,
     Compaction,
     FileLayerSizes,
     choose_compaction,
+    may_become_due,
 )
 
 
@@ -161,3 +165,27 @@ def test_bottom_mains_grow_like_a_binary_counter() -> None:
         assert all(older > BOTTOMS_RATIO * newer for older, newer in pairwise(bottoms))
     assert sum(bottoms) == 256
     assert rewritten <= 256 * 12
+
+
+LARGE = FileLayerSizes(main_bytes=GIB, entries=100 * PASSED_MIN, tombstones=PASSED_MIN, deltas=1, delta_bytes=MIB)
+
+
+@pytest.mark.parametrize(
+    "sizes",
+    [
+        LARGE,
+        LARGE._replace(entries_passed=PASSES_MIN * PASSED_MIN - 1),
+        LARGE._replace(tombstones=PASSED_TOMBSTONES_MIN, entries_passed=PASSED_MIN - 1),
+        LARGE._replace(tombstones=PASSED_TOMBSTONES_MIN - 1, entries_passed=1_000 * PASSED_MIN),
+    ],
+)
+def test_skipping_deleted_keys_now_and_then_is_nothing(sizes: FileLayerSizes) -> None:
+    assert choose_compaction(sizes) is None
+
+
+def test_a_range_whose_deleted_keys_are_skipped_again_and_again_is_compacted() -> None:
+    compaction = chosen(LARGE._replace(entries_passed=PASSES_MIN * PASSED_MIN))
+    assert compaction.kind == CompactionKind.EVERYTHING
+    assert compaction.reason == "scans looked at 4000000 entries to skip deleted keys; files have 1000000 of these"
+    assert may_become_due(LARGE._replace(deltas=0))
+    assert not may_become_due(LARGE._replace(deltas=0, tombstones=0))
