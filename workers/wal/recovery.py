@@ -34,10 +34,10 @@ from shardstore.limits import KIB
 from shardstore.seams.entropy import Entropy
 from shardstore.seams.filesystem import Filesystem
 from shardstore.workers.wal.log_document import LogDocument, next_life, publish_log_document, read_log_document
-from shardstore.workers.wal.reader import first_lsns
+from shardstore.workers.wal.reader import RecoveredFile, first_lsns
 from shardstore.workers.wal.record_format import FILE_HEADER_BYTES, FileHeader
 from shardstore.workers.wal.scan import LogEnd, ScannedFile, TailCut, TailPolicy, judge_end, scan_file
-from shardstore.workers.wal.writer import Frozen, WalFile
+from shardstore.workers.wal.writer import Frozen
 
 DOCUMENT_BYTES = 64 * KIB
 """About the room that LOG needs."""
@@ -52,7 +52,7 @@ class RecoveredLog:
     lsn_last: int
     """LSN of the last record, or the checkpoint if that is higher."""
     next_lsn: int
-    files: tuple[WalFile, ...]
+    files: tuple[RecoveredFile, ...]
     cut: TailCut | None
     """What was cut from the end, for statistics and operators."""
     segments: Mapping[int, int] = field(default_factory=dict)
@@ -154,7 +154,7 @@ def _verify(filesystem: Filesystem, log: LogDocument, firsts: Sequence[int], pol
     return judge_end(scanned, log.lsn_checkpoint, log.lsn_durable, policy)
 
 
-def _make_durable(filesystem: Filesystem, log: LogDocument, end: LogEnd) -> tuple[WalFile, ...]:
+def _make_durable(filesystem: Filesystem, log: LogDocument, end: LogEnd) -> tuple[RecoveredFile, ...]:
     """Write the records of each kept file into a new one, unless the file is known to be on stable storage."""
     files = []
     lsn_previous = log.lsn_checkpoint
@@ -167,7 +167,7 @@ def _make_durable(filesystem: Filesystem, log: LogDocument, end: LogEnd) -> tupl
     return tuple(files)
 
 
-def _sync_in_place(filesystem: Filesystem, worker: int, end: LogEnd) -> tuple[WalFile, ...]:
+def _sync_in_place(filesystem: Filesystem, worker: int, end: LogEnd) -> tuple[RecoveredFile, ...]:
     """Make the kept records durable in their present files: they were verified past the cache, so a sync is enough."""
     for file in end.kept:
         if file.lsn_last > end.lsn_durable:
@@ -180,11 +180,7 @@ def _sync_in_place(filesystem: Filesystem, worker: int, end: LogEnd) -> tuple[Wa
     return tuple(map(_as_it_is, end.kept))
 
 
-def _as_it_is(file: ScannedFile) -> WalFile:
-    return WalFile(file.path, file.lsn_first, file.lsn_last, file.size, file.start, file.version)
-
-
-def _rewrite_file(filesystem: Filesystem, log: LogDocument, file: ScannedFile, lsn_previous: int) -> WalFile:
+def _rewrite_file(filesystem: Filesystem, log: LogDocument, file: ScannedFile, lsn_previous: int) -> RecoveredFile:
     path = wal_file(log.worker, file.lsn_first)
     header = FileHeader(log.worker, log.log_id, file.lsn_first, lsn_previous, lsn_durable=file.lsn_last)
     records_bytes = file.end - file.start
@@ -193,7 +189,23 @@ def _rewrite_file(filesystem: Filesystem, log: LogDocument, file: ScannedFile, l
         publish_pieces(filesystem, path, [header.encode(), source.read_at(file.start, records_bytes)])
     finally:
         source.close()
-    return WalFile(path, file.lsn_first, file.lsn_last, FILE_HEADER_BYTES + records_bytes)
+    size = FILE_HEADER_BYTES + records_bytes
+    return RecoveredFile(
+        path, file.lsn_first, file.lsn_last, size, start=FILE_HEADER_BYTES, end=size, checksum=file.checksum
+    )
+
+
+def _as_it_is(file: ScannedFile) -> RecoveredFile:
+    return RecoveredFile(
+        file.path,
+        file.lsn_first,
+        file.lsn_last,
+        file.size,
+        file.version,
+        start=file.start,
+        end=file.end,
+        checksum=file.checksum,
+    )
 
 
 def _remove_others(filesystem: Filesystem, worker: int, kept: set[str]) -> None:
