@@ -1,9 +1,10 @@
 """Cuts a batch by range: makes the frames of one request for each route that owns some of its keys.
 
 Keys of one length are routed by their first 8 bytes as integers, which are compared with each boundary, or searched if
-there are many of these. A key stays undecided if its first 8 bytes equal those of a boundary that is longer than 8 bytes or than the keys; such keys are
-routed by bisection. Keys of mixed lengths are routed in the same way, by as many bytes as the longest boundary has, at
-most KEY_ROW_BYTES_MAX. Entries are sorted by route with a stable sort, so pairs with the same key keep their order.
+there are many of these. A key stays undecided if its first 8 bytes equal those of a boundary that is longer than 8
+bytes or than the keys; such keys are routed by bisection. Keys of mixed lengths are routed in the same way, by as many
+bytes as the longest boundary has, at most KEY_ROW_BYTES_MAX. Entries are sorted by route with a stable sort, so pairs
+with the same key keep their order.
 """
 
 from __future__ import annotations
