@@ -8,6 +8,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from shardstore.checksum import checksum
 from shardstore.errors import Corruption
@@ -29,10 +30,10 @@ from shardstore.workers.wal.writer import WalFile
 HOPS_AT_A_TIME = 1_024
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RecoveredFile(WalFile):
+class RecoveredFile(NamedTuple):
     """A log file whose records recovery has verified. They are its bytes `start` to `end`, with this checksum."""
 
+    file: WalFile
     start: int
     end: int
     checksum: int
@@ -52,16 +53,18 @@ def first_lsns(filesystem: Filesystem, worker: int) -> list[int]:
     return sorted(lsn for lsn in found if lsn is not None)
 
 
-def runs_in(filesystem: Filesystem, worker: int, log_id: int, files: Iterable[RecoveredFile]) -> Iterator[RecordRun]:
+def runs_in(
+    filesystem: Filesystem, worker: int, log_id: int, recovered: Iterable[RecoveredFile]
+) -> Iterator[RecordRun]:
     """All records of these files, in LSN order."""
-    for file in files:
+    for file, start, end, expected in recovered:
         data = filesystem.map(file.path)
         _header_of(file.path, data, worker, log_id)
-        data = data[: file.end]
-        if checksum(data[file.start :]) != file.checksum:
-            raise Corruption(file.path, file.start, "changed since its records were verified")
-        offset = file.start
-        while offset < file.end:
+        data = data[:end]
+        if checksum(data[start:]) != expected:
+            raise Corruption(file.path, start, "changed since its records were verified")
+        offset = start
+        while offset < end:
             run, offset = known_run_at(data, offset)
             yield run
 

@@ -37,7 +37,7 @@ from shardstore.workers.wal.log_document import LogDocument, next_life, publish_
 from shardstore.workers.wal.reader import RecoveredFile, first_lsns
 from shardstore.workers.wal.record_format import FILE_HEADER_BYTES, FileHeader
 from shardstore.workers.wal.scan import LogEnd, ScannedFile, TailCut, TailPolicy, judge_end, scan_file
-from shardstore.workers.wal.writer import Frozen
+from shardstore.workers.wal.writer import Frozen, WalFile
 
 DOCUMENT_BYTES = 64 * KIB
 """About the room that LOG needs."""
@@ -45,14 +45,14 @@ DOCUMENT_BYTES = 64 * KIB
 
 @dataclass(frozen=True, slots=True)
 class RecoveredLog:
-    """A log whose every record is verified and on stable storage. `files` hold the records (see reader.records_in)."""
+    """A log whose every record is verified and on stable storage. `recovered` hold the records (see reader.runs_in)."""
 
     log_id: int
     lsn_checkpoint: int
     lsn_last: int
     """LSN of the last record, or the checkpoint if that is higher."""
     next_lsn: int
-    files: tuple[RecoveredFile, ...]
+    recovered: tuple[RecoveredFile, ...]
     cut: TailCut | None
     """What was cut from the end, for statistics and operators."""
     segments: Mapping[int, int] = field(default_factory=dict)
@@ -61,6 +61,11 @@ class RecoveredLog:
     ended_in_order: bool = True
     """Whether the process before stopped cleanly: it noted how far its log goes."""
     frozen: Frozen | None = None
+
+    @property
+    def files(self) -> tuple[WalFile, ...]:
+        """The files that hold the records."""
+        return tuple([file for file, *_ in self.recovered])
 
     @property
     def failure(self) -> str:
@@ -94,18 +99,18 @@ def recover(
     end = _verify(filesystem, log, _needed(firsts, log.lsn_checkpoint), policy)
     frozen: Frozen | None = None
     try:
-        files = _make_durable(filesystem, log, end)
-        _remove_others(filesystem, worker, {file.path for file in files})
+        recovered = _make_durable(filesystem, log, end)
+        _remove_others(filesystem, worker, {file.path for file, *_ in recovered})
         began = replace(log, lsn_durable=max(log.lsn_durable, end.lsn_last), life=next_life(log.life, entropy))
         publish_log_document(filesystem, began)
     except NotWritable as failure:
         began, frozen = log, Frozen(failure, DOCUMENT_BYTES + max([file.size for file in end.kept], default=0))
         end = _verify(filesystem, log, _needed(first_lsns(filesystem, worker), log.lsn_checkpoint), policy)
-        files = _sync_in_place(filesystem, worker, end)
+        recovered = _sync_in_place(filesystem, worker, end)
     next_lsn = max(end.lsn_last, lsn_floor) + 1
     in_order = end.cut is None and end.lsn_last <= max(log.lsn_durable, log.lsn_checkpoint)
     numbers = log.log_id, log.lsn_checkpoint, end.lsn_last, next_lsn
-    return RecoveredLog(*numbers, files, end.cut, log.segments, began.life, in_order, frozen)
+    return RecoveredLog(*numbers, recovered, end.cut, log.segments, began.life, in_order, frozen)
 
 
 def check_life(log: RecoveredLog, worker: int, newest: int) -> None:
@@ -190,22 +195,12 @@ def _rewrite_file(filesystem: Filesystem, log: LogDocument, file: ScannedFile, l
     finally:
         source.close()
     size = FILE_HEADER_BYTES + records_bytes
-    return RecoveredFile(
-        path, file.lsn_first, file.lsn_last, size, start=FILE_HEADER_BYTES, end=size, checksum=file.checksum
-    )
+    return RecoveredFile(WalFile(path, file.lsn_first, file.lsn_last, size), FILE_HEADER_BYTES, size, file.checksum)
 
 
 def _as_it_is(file: ScannedFile) -> RecoveredFile:
-    return RecoveredFile(
-        file.path,
-        file.lsn_first,
-        file.lsn_last,
-        file.size,
-        file.version,
-        start=file.start,
-        end=file.end,
-        checksum=file.checksum,
-    )
+    kept = WalFile(file.path, file.lsn_first, file.lsn_last, file.size, file.version)
+    return RecoveredFile(kept, file.start, file.end, file.checksum)
 
 
 def _remove_others(filesystem: Filesystem, worker: int, kept: set[str]) -> None:
