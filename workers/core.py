@@ -301,7 +301,9 @@ class WorkerCore:
     def _begin_service(self, segment_next: int) -> Stop | None:
         """Replay the log into the ranges, and accept writes from now on. Returns a Stop if that cannot be done."""
         log, options = self._log, self._options
-        replayed = replay(self._ranges, runs_in(self._filesystem, options.worker, log.log_id, log.files), log.log_id)
+        replayed = replay(
+            self._ranges, runs_in(self._filesystem, options.worker, log.log_id, log.recovered), log.log_id
+        )
         if replayed.newest_segment >= segment_next:
             unknown = f"segment {replayed.newest_segment}, of which the log here holds writes"
             return Stop(f"the route map could not have given {unknown}: the map is out of date")

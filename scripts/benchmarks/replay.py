@@ -31,7 +31,8 @@ from shardstore import LocalCluster, Unavailable, connect, connect_async
 from shardstore.cluster.runtime_directory import remove_runtime_directory
 from shardstore.system.running_cluster import last_announced, running_on
 
-SINGLES_MAX = 100_000
+SINGLES_MAX = 400_000
+"""With many fewer, the replay would be shorter than what can be told apart from the start."""
 SINGLES_RANGES = 64
 POLL_SECONDS = 0.01
 REPLAYED_SHARE_MIN = 0.25

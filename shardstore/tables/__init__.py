@@ -33,5 +33,6 @@ blocks.py             the blocks of an open table
 hash_index.py         finds the entries of a key by its hash
 bloom.py              Bloom filter
 digests.py            hashes of keys
+  row_digests.py        those of keys of one length, all at once
 cache.py              the memory that all segments share
 """

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from shardstore.stats_schema import LookupStats
 
+LATEST_KEYS = 8_192
+"""About so many keys of batches tell whether the next keys will be found."""
+
 
 @dataclass(slots=True)
 class LookupCounts:
@@ -23,16 +26,23 @@ class LookupCounts:
     filtered: int = 0
     passed: int = 0
     passed_falsely: int = 0
+    _latest: int = 0
+    _latest_found: int = 0
 
     @property
     def most_are_absent(self) -> bool:
-        """Whether fewer than half of the keys were found so far."""
-        return 2 * self.found <= self.keys
+        """Whether at most half of the keys in the latest batches were found."""
+        return 2 * self._latest_found <= self._latest
 
     def note_batch(self, keys: int, found: int, passed: int | None) -> None:
         """Count a batch of keys: how many were found, and how many passed the filter; None if it was not asked."""
         self.keys += keys
         self.found += found
+        if self._latest >= LATEST_KEYS:
+            self._latest //= 2
+            self._latest_found //= 2
+        self._latest += keys
+        self._latest_found += found
         if passed is not None:
             self.filtered += keys
             self.passed += passed

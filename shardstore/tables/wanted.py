@@ -14,6 +14,7 @@ from shardstore.tables.bloom import Mask
 from shardstore.tables.column_items import as_array, as_list, stride_of_items
 from shardstore.tables.digests import Digests, digests_of
 from shardstore.tables.padded_keys import PaddedKeys
+from shardstore.tables.row_digests import digests_of_rows
 from shardstore.tables.table_format import FixedItems, Integers, Keys
 
 Held: TypeAlias = npt.NDArray[np.object_]
@@ -38,7 +39,7 @@ class Wanted:
     @classmethod
     def fixed(cls, rows: FixedItems, keys: Sequence[bytes]) -> Self:
         """Return these keys, which `rows` holds too."""
-        return cls(rows, digests_of(keys))
+        return cls(rows, digests_of_rows(rows, keys))
 
     @classmethod
     def variable(cls, keys: Sequence[bytes]) -> Self:

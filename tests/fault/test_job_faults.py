@@ -160,7 +160,7 @@ def recovered(disk: SimDisk) -> dict[int, dict[bytes, bytes]]:
     for number, segment in segments.items():
         clear_orphans(filesystem, segment.manifest)
         served[number] = entries_in(segment)
-    runs = runs_in(filesystem, WORKER, log.log_id, log.files)
+    runs = runs_in(filesystem, WORKER, log.log_id, log.recovered)
     for record in chain.from_iterable(run.records() for run in runs):
         if record.lsn > segments[record.segment].manifest.checkpoint_of(log.log_id):
             keys, values = entries_of(record)

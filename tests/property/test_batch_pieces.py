@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shardstore.client.calls import batch_pieces
 from tests.unit.client.calls.test_batch_pieces import check
 
 # An alphabet of few letters, with the lowest and the highest, makes shared prefixes, ties and padding zeros likely.
@@ -22,9 +24,11 @@ KEYS = st.one_of(
 )
 
 
-@given(KEYS, STARTS)
-def test_keys_are_cut_as_bisect_would(keys: list[bytes], starts: list[bytes]) -> None:
-    check(keys, None, starts)
+@given(KEYS, STARTS, st.sampled_from([1, 1_000]))
+def test_keys_are_cut_as_bisect_would(keys: list[bytes], starts: list[bytes], compared_keys: int) -> None:
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(batch_pieces, "COMPARED_KEYS", compared_keys)
+        check(keys, None, starts)
 
 
 @given(KEYS, STARTS, st.booleans())

@@ -80,7 +80,7 @@ def sync(filesystem: Filesystem, writer: WalWriter) -> None:
 
 def records_in(filesystem: Filesystem, log: RecoveredLog) -> list[Record]:
     """All recovered records."""
-    runs = runs_in(filesystem, WORKER, log.log_id, log.files)
+    runs = runs_in(filesystem, WORKER, log.log_id, log.recovered)
     return [record for run in runs for record in run.records()]
 
 

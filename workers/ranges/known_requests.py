@@ -272,7 +272,13 @@ class KnownRequests:
         return grown_bytes
 
     def _close_spans(self, firsts: RequestNumbers, lasts: RequestNumbers, spans_max: int) -> None:
-        """Add applied spans to the chapters."""
+        """Add applied spans to the chapters. Those before the last whole chapter are forgotten at once."""
+        chapters = (self.spans + len(firsts)) // spans_max
+        if chapters > 1:
+            forgotten = (chapters - 1) * spans_max - self.spans
+            self.older, self.older_last = b"", int(lasts[forgotten - 1])
+            self.closed, self.closed_last, self.spans = b"", 0, 0
+            firsts, lasts = firsts[forgotten:], lasts[forgotten:]
         while len(firsts):
             room = spans_max - self.spans
             self.closed += encode_span_columns(firsts[:room], lasts[:room], APPLIED, self.closed_last)

@@ -127,9 +127,9 @@ class _Waiting:
             self._make_way_for(deletes)
             room = COLLECTED_ENTRIES - len(self._keys)
             taken, run = run.pick(slice(room)), run.pick(slice(room, None))
-            self._keys += taken.keys.tolist()
+            self._keys += taken.keys()
             if not deletes:
-                self._values += taken.values.tolist()
+                self._values += taken.values()
             self._note(taken.headers, taken.payload_bytes, repeat(None, len(taken)))
 
     def _take_any(self, record: Record, header: Headers) -> None:

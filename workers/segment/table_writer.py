@@ -21,6 +21,7 @@ from shardstore.tables.bloom import build_bloom
 from shardstore.tables.column_items import as_list, stride_of_items
 from shardstore.tables.digests import Digests, digests_of
 from shardstore.tables.hash_index import build_hash_index
+from shardstore.tables.row_digests import digests_of_rows
 from shardstore.tables.table_format import (
     BLOCKS_MAX,
     Entries,
@@ -104,7 +105,7 @@ class TableWriter:
         assert len(keys) == len(values)
         key_column = self._encode(keys, self._layout.key_stride)
         value_column = self._encode(values, self._layout.value_stride)
-        self._digests.append(digests_of(key_list))
+        self._digests.append(digests_of_rows(keys, key_list) if isinstance(keys, np.ndarray) else digests_of(key_list))
         self._key_lengths += _extremes(key_column.lengths)
         self._value_lengths += _extremes(value_column.lengths)
         self._tombstones += 0 if value_column.fixed else len(values) - len(value_column.lengths)

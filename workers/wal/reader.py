@@ -8,7 +8,9 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
+from shardstore.checksum import checksum
 from shardstore.errors import Corruption
 from shardstore.files.file_names import first_lsn_of, wal_file, worker_directory
 from shardstore.seams.filesystem import Filesystem
@@ -22,10 +24,19 @@ from shardstore.workers.wal.record_format import (
     hop_at,
     log_record_at,
 )
-from shardstore.workers.wal.record_run import RecordRun, run_at
+from shardstore.workers.wal.record_run import RecordRun, known_run_at
 from shardstore.workers.wal.writer import WalFile
 
 HOPS_AT_A_TIME = 1_024
+
+
+class RecoveredFile(NamedTuple):
+    """A log file whose records recovery has verified. They are its bytes `start` to `end`, with this checksum."""
+
+    file: WalFile
+    start: int
+    end: int
+    checksum: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,19 +53,20 @@ def first_lsns(filesystem: Filesystem, worker: int) -> list[int]:
     return sorted(lsn for lsn in found if lsn is not None)
 
 
-def runs_in(filesystem: Filesystem, worker: int, log_id: int, files: Iterable[WalFile]) -> Iterator[RecordRun]:
+def runs_in(
+    filesystem: Filesystem, worker: int, log_id: int, recovered: Iterable[RecoveredFile]
+) -> Iterator[RecordRun]:
     """All records of these files, in LSN order."""
-    for file in files:
+    for file, start, end, expected in recovered:
         data = filesystem.map(file.path)
         _header_of(file.path, data, worker, log_id)
-        offset, lsn = file.start, file.lsn_first
-        while lsn <= file.lsn_last:
-            run, end = _run_at(file.path, data, offset, log_id)
-            _check_lsn(file.path, offset, run.lsn_first, lsn)
-            wanted = file.lsn_last + 1 - lsn
-            yield run if len(run) <= wanted else run.pick(slice(wanted))
-            offset = end
-            lsn += len(run)
+        data = data[:end]
+        if checksum(data[start:]) != expected:
+            raise Corruption(file.path, start, "changed since its records were verified")
+        offset = start
+        while offset < end:
+            run, offset = known_run_at(data, offset)
+            yield run
 
 
 def records_of(
@@ -108,13 +120,6 @@ def _header_of(path: str, data: memoryview, worker: int, log_id: int) -> FileHea
         return decode_file_header(path, data, worker, log_id)
     except DamagedHeader as damage:
         raise Corruption(path, 0, str(damage)) from None
-
-
-def _run_at(path: str, data: memoryview, offset: int, log_id: int) -> tuple[RecordRun, int]:
-    try:
-        return run_at(data, offset, log_id)
-    except DamagedRecord as damage:
-        raise Corruption(path, offset, str(damage)) from None
 
 
 def _record_at(path: str, data: memoryview, offset: int, log_id: int) -> Record:

@@ -22,6 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from shardstore.checksum import checksum
+from shardstore.identifiers import Buffer
 from shardstore.limits import KIB, MIB, REQUEST_BYTES_MAX
 from shardstore.workers.wal.record_format import (
     HEADERS,
@@ -42,8 +43,6 @@ _WHOLE = np.dtype(f"V{HEADERS.itemsize}")
 _MAGIC = np.frombuffer(RECORD_MAGIC, np.uint8)
 Headers: TypeAlias = npt.NDArray[np.void]
 """Record headers; see HEADERS."""
-Frames: TypeAlias = npt.NDArray[np.object_]
-"""Columns of records: bytes objects."""
 Offsets: TypeAlias = npt.NDArray[np.int64]
 
 assert RUN_BYTES_MAX < REQUEST_BYTES_MAX, "a record in a run is never too long"
@@ -51,11 +50,11 @@ assert RUN_BYTES_MAX < REQUEST_BYTES_MAX, "a record in a run is never too long"
 
 @dataclass(frozen=True, slots=True)
 class RecordRun:
-    """Verified records: their headers, and the column of keys and of values of each."""
+    """Verified records: their headers, and where in `content` the keys of each begin. Its values follow the keys."""
 
     headers: Headers
-    keys: Frames
-    values: Frames
+    content: Buffer
+    keys_at: Offsets
 
     def __len__(self) -> int:
         return len(self.headers)
@@ -80,23 +79,39 @@ class RecordRun:
         return int(_sizes(self.headers[: lsn - self.lsn_first]).sum())
 
     @property
+    def file_bytes(self) -> int:
+        """Size of all records in the file, in bytes."""
+        return int(_sizes(self.headers).sum())
+
+    @property
     def payload_bytes(self) -> int:
         """Size of all columns, in bytes."""
-        return int(_sizes(self.headers).sum()) - len(self) * RECORD_HEADER_BYTES
+        return self.file_bytes - len(self) * RECORD_HEADER_BYTES
 
     def pick(self, which: Any) -> RecordRun:
         """Some of the records; `which` is a slice, a mask or an array of positions."""
-        return RecordRun(_picked(self.headers, which), self.keys[which], self.values[which])
+        return RecordRun(_picked(self.headers, which), self.content, self.keys_at[which])
 
     def by_segment(self) -> RecordRun:
         """The same records, segment after segment, those of each in the order of the log."""
         return self.pick(np.argsort(self.headers["segment"], kind="stable")) if len(self) > 1 else self
 
+    def keys(self) -> list[bytes]:
+        """The column of keys of each record."""
+        return _cut(self.content, self.keys_at, self.headers["keys_bytes"])
+
+    def values(self) -> list[bytes]:
+        """The column of values of each record."""
+        return _cut(self.content, self.keys_at + self.headers["keys_bytes"], self.headers["values_bytes"])
+
     def records(self) -> Iterator[Record]:
         """The records one by one."""
-        for header, keys, values in zip(self.headers.tolist(), self.keys.tolist(), self.values.tolist(), strict=True):
-            _, kind, layout, _, entries, _, _, *names, _, _ = header
-            yield Record._make((kind, layout, entries, *names, memoryview(keys), memoryview(values)))
+        content = memoryview(self.content)
+        for header, keys_at in zip(self.headers.tolist(), self.keys_at.tolist(), strict=True):
+            _, kind, layout, _, entries, keys_bytes, values_bytes, *names, _, _ = header
+            values_at = keys_at + keys_bytes
+            keys, values = content[keys_at:values_at], content[values_at : values_at + values_bytes]
+            yield Record._make((kind, layout, entries, *names, keys, values))
 
 
 def run_at(data: memoryview, offset: int, log_id: int, bytes_max: int = RUN_BYTES_MAX) -> tuple[RecordRun, int]:
@@ -107,31 +122,31 @@ def run_at(data: memoryview, offset: int, log_id: int, bytes_max: int = RUN_BYTE
     Raises DamagedRecord if the first record is not sound.
     """
     _, _, end = hop_at(data, offset, log_id)
-    if end - offset >= LONG_RECORD_BYTES:
-        return _run_of_one(data, offset, log_id), end
-    chunk = bytes(data[offset : offset + bytes_max])
-    starts, headers = _records_in(chunk)
-    keys_at = starts + RECORD_HEADER_BYTES
-    keys = _cut(chunk, keys_at, headers["keys_bytes"])
-    values = _cut(chunk, keys_at + headers["keys_bytes"], headers["values_bytes"])
-    sound = _count_sound(headers, keys, values, log_id)
-    if not sound:
-        return _run_of_one(data, offset, log_id), end
-    run = RecordRun(headers[:sound], _frames(keys[:sound]), _frames(values[:sound]))
-    return run, offset + int(starts[sound - 1]) + int(_sizes(headers[sound - 1 : sound])[0])
+    if end - offset < LONG_RECORD_BYTES:
+        run = _records_in(bytes(data[offset : offset + bytes_max]))
+        sound = _count_sound(run, log_id)
+        if sound:
+            run = run.pick(slice(sound))
+            return run, offset + run.file_bytes
+    log_record_at(data, offset, log_id)
+    return _run_of_one(data, offset), end
 
 
-def _run_of_one(data: memoryview, offset: int, log_id: int) -> RecordRun:
-    record = log_record_at(data, offset, log_id)
-    header = np.frombuffer(bytes(data[offset : offset + RECORD_HEADER_BYTES]), HEADERS)
-    return RecordRun(header, _frames([bytes(record.keys)]), _frames([bytes(record.values)]))
+def known_run_at(data: memoryview, offset: int) -> tuple[RecordRun, int]:
+    """The run that begins at `offset` of records that were verified before, and where it ends."""
+    run = _run_of_one(data, offset)
+    if run.file_bytes < LONG_RECORD_BYTES:
+        run = _records_in(bytes(data[offset : offset + RUN_BYTES_MAX]))
+    return run, offset + run.file_bytes
 
 
-def _records_in(chunk: bytes) -> tuple[Offsets, Headers]:
-    """Where the records of a chunk begin, and their headers. Nothing is verified yet.
+def _run_of_one(data: memoryview, offset: int) -> RecordRun:
+    keys_at = offset + RECORD_HEADER_BYTES
+    return RecordRun(np.frombuffer(bytes(data[offset:keys_at]), HEADERS), data, np.array([keys_at]))
 
-    There are none unless the chunk begins with one.
-    """
+
+def _records_in(chunk: bytes) -> RecordRun:
+    """The records of a chunk; none unless it begins with one. Nothing is verified here."""
     windows = max(0, len(chunk) - RECORD_HEADER_BYTES + 1) if chunk.startswith(RECORD_MAGIC) else 0
     content = np.frombuffer(chunk, np.uint8)
     starts = np.flatnonzero(content[:windows] == _MAGIC[0])
@@ -143,7 +158,7 @@ def _records_in(chunk: bytes) -> tuple[Offsets, Headers]:
         chain = _chain(starts.tolist(), ends.tolist())
         starts, headers, ends = starts[chain], _picked(headers, chain), ends[chain]
     whole = int(np.count_nonzero(ends <= len(chunk)))
-    return starts[:whole], headers[:whole]
+    return RecordRun(headers[:whole], chunk, starts[:whole] + RECORD_HEADER_BYTES)
 
 
 def _chain(starts: Sequence[int], ends: Sequence[int]) -> list[int]:
@@ -155,10 +170,11 @@ def _chain(starts: Sequence[int], ends: Sequence[int]) -> list[int]:
     return chain
 
 
-def _count_sound(headers: Headers, keys: Sequence[bytes], values: Sequence[bytes], log_id: int) -> int:
+def _count_sound(run: RecordRun, log_id: int) -> int:
     """How many of the first records are sound, and have LSNs that ascend by one."""
+    headers = run.headers
     seeds = list(map(checksum, headers.view(HEADS)["head"].tolist(), repeat(log_id)))
-    checksums = map(checksum, values, map(checksum, keys, seeds))
+    checksums = map(checksum, run.values(), map(checksum, run.keys(), seeds))
     sound = np.fromiter(checksums, np.uint64, len(headers)) == headers["checksum"]
     sound &= np.fromiter(seeds, np.uint64, len(headers)) & np.uint64(LOW_HALF) == headers["head_checksum"]
     sound &= np.isin(headers["kind"], list(KINDS))
@@ -166,23 +182,21 @@ def _count_sound(headers: Headers, keys: Sequence[bytes], values: Sequence[bytes
     return len(sound) if sound.all() else int(sound.argmin())
 
 
-def _cut(chunk: bytes, begins: Offsets, sizes: npt.NDArray[np.uint32]) -> list[bytes]:
-    """The pieces of a chunk with these offsets and sizes. Pieces of one size are cut out faster."""
+def _cut(content: Buffer, begins: Offsets, sizes: npt.NDArray[np.uint32]) -> list[bytes]:
+    """The pieces with these offsets and sizes. Pieces of one size are cut out faster."""
     size = int(sizes[0]) if len(sizes) else 0
-    if size and (sizes == size).all():
-        pieces: list[bytes] = np.ndarray((len(chunk) - size + 1,), f"V{size}", chunk, strides=(1,))[begins].tolist()
+    if (sizes == size).all():
+        if not size:
+            return [b""] * len(sizes)
+        pieces: list[bytes] = np.ndarray((len(content) - size + 1,), f"V{size}", content, strides=(1,))[begins].tolist()
         return pieces
-    return list(map(chunk.__getitem__, map(slice, begins.tolist(), (begins + sizes).tolist())))
+    return list(map(bytes(content).__getitem__, map(slice, begins.tolist(), (begins + sizes).tolist())))
 
 
 def _picked(headers: Headers, which: Any) -> Headers:
     """Some of the headers. They are copied as a whole, as numpy would copy them field by field."""
     picked: Headers = headers.view(_WHOLE)[which].view(HEADERS)
     return picked
-
-
-def _frames(columns: Sequence[bytes]) -> Frames:
-    return np.fromiter(columns, np.object_, len(columns))
 
 
 def _sizes(headers: Headers) -> Offsets:

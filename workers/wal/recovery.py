@@ -34,7 +34,7 @@ from shardstore.limits import KIB
 from shardstore.seams.entropy import Entropy
 from shardstore.seams.filesystem import Filesystem
 from shardstore.workers.wal.log_document import LogDocument, next_life, publish_log_document, read_log_document
-from shardstore.workers.wal.reader import first_lsns
+from shardstore.workers.wal.reader import RecoveredFile, first_lsns
 from shardstore.workers.wal.record_format import FILE_HEADER_BYTES, FileHeader
 from shardstore.workers.wal.scan import LogEnd, ScannedFile, TailCut, TailPolicy, judge_end, scan_file
 from shardstore.workers.wal.writer import Frozen, WalFile
@@ -45,14 +45,14 @@ DOCUMENT_BYTES = 64 * KIB
 
 @dataclass(frozen=True, slots=True)
 class RecoveredLog:
-    """A log whose every record is verified and on stable storage. `files` hold the records (see reader.records_in)."""
+    """A log whose every record is verified and on stable storage. `recovered` hold the records (see reader.runs_in)."""
 
     log_id: int
     lsn_checkpoint: int
     lsn_last: int
     """LSN of the last record, or the checkpoint if that is higher."""
     next_lsn: int
-    files: tuple[WalFile, ...]
+    recovered: tuple[RecoveredFile, ...]
     cut: TailCut | None
     """What was cut from the end, for statistics and operators."""
     segments: Mapping[int, int] = field(default_factory=dict)
@@ -65,6 +65,11 @@ class RecoveredLog:
     """What LOG said that the clock may have reached, when it was opened."""
     granted_ms: int = 0
     """What LOG says now that the clock may reach."""
+
+    @property
+    def files(self) -> tuple[WalFile, ...]:
+        """The files that hold the records."""
+        return tuple([file for file, *_ in self.recovered])
 
     @property
     def failure(self) -> str:
@@ -101,20 +106,20 @@ def recover(
     end = _verify(filesystem, log, _needed(firsts, log.lsn_checkpoint), policy)
     frozen: Frozen | None = None
     try:
-        files = _make_durable(filesystem, log, end)
-        _remove_others(filesystem, worker, {file.path for file in files})
+        recovered = _make_durable(filesystem, log, end)
+        _remove_others(filesystem, worker, {file.path for file, *_ in recovered})
         began = replace(log, lsn_durable=max(log.lsn_durable, end.lsn_last), life=next_life(log.life, entropy))
         began = replace(began, clock_ms=max(log.clock_ms, clock_ms))
         publish_log_document(filesystem, began)
     except NotWritable as failure:
         began, frozen = log, Frozen(failure, DOCUMENT_BYTES + max([file.size for file in end.kept], default=0))
         end = _verify(filesystem, log, _needed(first_lsns(filesystem, worker), log.lsn_checkpoint), policy)
-        files = _sync_in_place(filesystem, worker, end)
+        recovered = _sync_in_place(filesystem, worker, end)
     next_lsn = max(end.lsn_last, lsn_floor) + 1
     in_order = end.cut is None and end.lsn_last <= max(log.lsn_durable, log.lsn_checkpoint)
     numbers = log.log_id, log.lsn_checkpoint, end.lsn_last, next_lsn
     return RecoveredLog(
-        *numbers, files, end.cut, log.segments, began.life, in_order, frozen, log.clock_ms, began.clock_ms
+        *numbers, recovered, end.cut, log.segments, began.life, in_order, frozen, log.clock_ms, began.clock_ms
     )
 
 
@@ -164,7 +169,7 @@ def _verify(filesystem: Filesystem, log: LogDocument, firsts: Sequence[int], pol
     return judge_end(scanned, log.lsn_checkpoint, log.lsn_durable, policy)
 
 
-def _make_durable(filesystem: Filesystem, log: LogDocument, end: LogEnd) -> tuple[WalFile, ...]:
+def _make_durable(filesystem: Filesystem, log: LogDocument, end: LogEnd) -> tuple[RecoveredFile, ...]:
     """Write the records of each kept file into a new one, unless the file is known to be on stable storage."""
     files = []
     lsn_previous = log.lsn_checkpoint
@@ -177,7 +182,7 @@ def _make_durable(filesystem: Filesystem, log: LogDocument, end: LogEnd) -> tupl
     return tuple(files)
 
 
-def _sync_in_place(filesystem: Filesystem, worker: int, end: LogEnd) -> tuple[WalFile, ...]:
+def _sync_in_place(filesystem: Filesystem, worker: int, end: LogEnd) -> tuple[RecoveredFile, ...]:
     """Make the kept records durable in their present files: they were verified past the cache, so a sync is enough."""
     for file in end.kept:
         if file.lsn_last > end.lsn_durable:
@@ -190,11 +195,7 @@ def _sync_in_place(filesystem: Filesystem, worker: int, end: LogEnd) -> tuple[Wa
     return tuple(map(_as_it_is, end.kept))
 
 
-def _as_it_is(file: ScannedFile) -> WalFile:
-    return WalFile(file.path, file.lsn_first, file.lsn_last, file.size, file.start, file.version)
-
-
-def _rewrite_file(filesystem: Filesystem, log: LogDocument, file: ScannedFile, lsn_previous: int) -> WalFile:
+def _rewrite_file(filesystem: Filesystem, log: LogDocument, file: ScannedFile, lsn_previous: int) -> RecoveredFile:
     path = wal_file(log.worker, file.lsn_first)
     header = FileHeader(log.worker, log.log_id, file.lsn_first, lsn_previous, lsn_durable=file.lsn_last)
     records_bytes = file.end - file.start
@@ -203,7 +204,13 @@ def _rewrite_file(filesystem: Filesystem, log: LogDocument, file: ScannedFile, l
         publish_pieces(filesystem, path, [header.encode(), source.read_at(file.start, records_bytes)])
     finally:
         source.close()
-    return WalFile(path, file.lsn_first, file.lsn_last, FILE_HEADER_BYTES + records_bytes)
+    size = FILE_HEADER_BYTES + records_bytes
+    return RecoveredFile(WalFile(path, file.lsn_first, file.lsn_last, size), FILE_HEADER_BYTES, size, file.checksum)
+
+
+def _as_it_is(file: ScannedFile) -> RecoveredFile:
+    kept = WalFile(file.path, file.lsn_first, file.lsn_last, file.size, file.version)
+    return RecoveredFile(kept, file.start, file.end, file.checksum)
 
 
 def _remove_others(filesystem: Filesystem, worker: int, kept: set[str]) -> None:

@@ -16,6 +16,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
+from shardstore.checksum import checksum
 from shardstore.errors import Corruption
 from shardstore.files.formats import LOG_FILE
 from shardstore.limits import KIB, WAL_FILE_BYTES
@@ -52,8 +53,9 @@ class TailDecision(Enum):
 class ScannedFile:
     """A log file as it was found. Its records `lsn_first` to `lsn_last`, in bytes `start` to `end`, may be kept.
 
-    There are none if lsn_last < lsn_first. `lsn_durable` is the highest that its header or any sound record in it says,
-    including records that cannot be kept. `damage` says what is wrong with the header, if anything; then none are kept.
+    There are none if lsn_last < lsn_first. `checksum` is that of these bytes. `lsn_durable` is the highest that its
+    header or any sound record in it says, including records that cannot be kept. `damage` says what is wrong with the
+    header, if anything; then none are kept.
     """
 
     path: str
@@ -63,6 +65,7 @@ class ScannedFile:
     lsn_last: int
     start: int
     end: int
+    checksum: int
     lsn_durable: int
     damage: str = ""
     version: int = LOG_FILE.version
@@ -156,7 +159,7 @@ def scan_file(
         if lsn_first <= lsn_checkpoint and any(lsn > lsn_checkpoint for lsn, _ in found):
             raise Corruption(path, 0, f"{damage}, though LSN {lsn_first} was on stable storage") from None
         lsn_durable = max([durable for _, durable in found], default=0)
-        return ScannedFile(path, len(data), lsn_first - 1, wanted, wanted - 1, 0, 0, lsn_durable, str(damage))
+        return ScannedFile(path, len(data), lsn_first - 1, wanted, wanted - 1, 0, 0, 0, lsn_durable, str(damage))
     if header.lsn_first != lsn_first:
         raise Corruption(path, 24, f"begins with LSN {header.lsn_first}, which is not what its name says")
     start = end = FILE_HEADER_BYTES
@@ -169,8 +172,9 @@ def scan_file(
             start = offset + run.size_before(wanted) if lsn == wanted else start
             end = behind
             lsn = run.lsn_last + 1
+    kept = checksum(data[start:end])
     return ScannedFile(
-        path, len(data), header.lsn_previous, wanted, lsn - 1, start, end, lsn_durable, version=header.version
+        path, len(data), header.lsn_previous, wanted, lsn - 1, start, end, kept, lsn_durable, version=header.version
     )
 
 

@@ -39,8 +39,6 @@ class WalFile:
     lsn_first: int
     lsn_last: int
     bytes: int
-    start: int = FILE_HEADER_BYTES
-    """Offset of the first record that counts."""
     version: int = LOG_FILE.version
 
 

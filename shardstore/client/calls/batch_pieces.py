@@ -1,9 +1,10 @@
 """Cuts a batch by range: makes the frames of one request for each route that owns some of its keys.
 
-Keys of one length are routed by their first 8 bytes as integers, in one numpy search. A key stays
-undecided if its first 8 bytes equal those of a boundary that is longer than 8 bytes or than the keys; such keys are
-routed by bisection. Keys of mixed lengths are routed in the same way, by as many bytes as the longest boundary has, at
-most KEY_ROW_BYTES_MAX. Entries are sorted by route with a stable sort, so pairs with the same key keep their order.
+Keys of one length are routed by their first 8 bytes as integers, which are compared with each boundary, or searched if
+there are many of these. A key stays undecided if its first 8 bytes equal those of a boundary that is longer than 8
+bytes or than the keys; such keys are routed by bisection. Keys of mixed lengths are routed in the same way, by as many
+bytes as the longest boundary has, at most KEY_ROW_BYTES_MAX. Entries are sorted by route with a stable sort, so pairs
+with the same key keep their order.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 Positions: TypeAlias = "npt.NDArray[np.intp]"
 Owners: TypeAlias = "npt.NDArray[np.uint16]"
+COMPARED_KEYS = 256
+"""For so many keys a boundary, comparing all of them with every boundary takes less time than a search for each."""
 
 
 class Boundaries:
@@ -57,6 +60,19 @@ class Boundaries:
         rows = np.array(keys, dtype=self._row_type)
         owners = np.searchsorted(self._rows, rows, side="right")
         return owners.astype(np.uint16), np.flatnonzero(owners != np.searchsorted(self._rows, rows, side="left"))
+
+    def owners_by_prefixes(self, prefixes: Prefixes) -> Owners:
+        """The number of each key's route, if a key with the same prefix as a boundary is never below the boundary."""
+        if len(prefixes) < COMPARED_KEYS * len(self.starts):
+            return np.searchsorted(self.prefixes, prefixes, side="right").astype(np.uint16)
+        owners = np.zeros(len(prefixes), np.uint16)
+        for boundary in self.prefixes:
+            owners += prefixes >= boundary
+        return owners
+
+    def tied_by_prefixes(self, prefixes: Prefixes, owners: Owners) -> Positions:
+        """The positions of the keys with the same prefix as a boundary."""
+        return np.flatnonzero(self.prefixes[owners.astype(np.intp) - 1] == prefixes)
 
     def decided_by_prefixes(self, key_bytes: int) -> bool:
         """Whether a key of this length with the same prefix as a boundary is never below the boundary."""
@@ -124,9 +140,9 @@ def _owners(keys: Items, boundaries: Boundaries) -> Owners:
         owners[tied] = _bisected([keys.items[at] for at in tied.tolist()], boundaries)
         return owners
     prefixes = columns.prefixes_of_fixed(keys.frame, keys.stride)
-    owners = np.searchsorted(boundaries.prefixes, prefixes, side="right").astype(np.uint16)
+    owners = boundaries.owners_by_prefixes(prefixes)
     if not boundaries.decided_by_prefixes(keys.stride):
-        tied = np.flatnonzero(owners != np.searchsorted(boundaries.prefixes, prefixes, side="left"))
+        tied = boundaries.tied_by_prefixes(prefixes, owners)
         if len(tied):
             rows: Any = np.frombuffer(keys.frame, dtype=f"V{keys.stride}")[tied]
             owners[tied] = _bisected(rows.tolist(), boundaries)

@@ -46,7 +46,9 @@ CHUNK_ENTRIES = 16_384
 CHUNK_BYTES = 4 * MIB
 """A chunk ends with the step that reaches this size."""
 STEP_ENTRIES = 256
-"""Maximum number of entries read at once. Fewer are read after large ones."""
+"""Maximum number of entries read at once of an iterable, which may make them. Fewer are read after large ones."""
+LIST_STEP_ENTRIES = 4_096
+"""The same for a list, which has them all."""
 STEP_BYTES = MIB
 _GET, _PUT, _DELETE = Op.GET, Op.PUT, Op.DELETE
 """Looking up a member of an enumeration costs more than to check a key."""
@@ -58,7 +60,7 @@ _Columns: TypeAlias = tuple[Sequence[Any], ...]
 _Read: TypeAlias = Callable[[int], _Columns]
 """Reads up to this many more entries. Returns empty columns at the end."""
 
-assert CHUNK_ENTRIES + STEP_ENTRIES <= REQUEST_ENTRIES_MAX
+assert CHUNK_ENTRIES + LIST_STEP_ENTRIES <= REQUEST_ENTRIES_MAX
 assert CHUNK_BYTES + VALUE_BYTES_MAX + MIB < REQUEST_BYTES_MAX
 
 
@@ -234,7 +236,7 @@ def put_many(
         read = _read_columns(iter(pairs.keys()), iter(pairs.values()))
     else:
         read = _read_pairs(_iterator("pairs", "a mapping, or an iterable of pairs of key and value", pairs))
-    return _many_calls(timeout_ns, Op.PUT if end is None else Op.PUT_UNTIL, fails_when_busy, read, end)
+    return _many_calls(timeout_ns, Op.PUT if end is None else Op.PUT_UNTIL, fails_when_busy, read, end=end)
 
 
 def get_many(keys: Iterable[Any], timeout: float | None) -> Iterator[Many]:
@@ -249,14 +251,22 @@ def delete_many(keys: Iterable[Any], timeout: float | None, on_busy: str = WAIT)
 
 def _of_keys(op: Op, keys: Iterable[Any], timeout: float | None, on_busy: str = WAIT) -> Iterator[Many]:
     timeout_ns, fails_when_busy = checked_timeout_ns(timeout), checked_on_busy(on_busy)
-    read = _read_list(keys) if type(keys) is list else _read_columns(_iterator("keys", "an iterable of keys", keys))
-    return _many_calls(timeout_ns, op, fails_when_busy, read)
+    if type(keys) is list:
+        return _many_calls(timeout_ns, op, fails_when_busy, _read_list(keys), LIST_STEP_ENTRIES)
+    return _many_calls(timeout_ns, op, fails_when_busy, _read_columns(_iterator("keys", "an iterable of keys", keys)))
 
 
-def _many_calls(timeout_ns: int, op: Op, fails_when_busy: bool, read: _Read, end: End | None = None) -> Iterator[Many]:
+def _many_calls(
+    timeout_ns: int,
+    op: Op,
+    fails_when_busy: bool,
+    read: _Read,
+    step_entries: int = STEP_ENTRIES,
+    end: End | None = None,
+) -> Iterator[Many]:
     """The calls for all chunks; values get the end. Raises BadEntry after the calls for the chunks before."""
     first = 0
-    for chunk in _chunks(read):
+    for chunk in _chunks(read, step_entries):
         try:
             keys = checked_keys(chunk[0])
             values = checked_values(chunk[1]) if op in _PUTS else None
@@ -338,11 +348,11 @@ def _as_pair(pair: Any) -> tuple[Any, Any]:
     return key, value
 
 
-def _chunks(read: _Read) -> Iterator[_Columns]:
+def _chunks(read: _Read, step_entries: int) -> Iterator[_Columns]:
     """Columns with about as many entries as one call takes, read step by step."""
     chunk: list[list[Any]] = []
     chunk_bytes = 0
-    for step, step_bytes in _steps(read):
+    for step, step_bytes in _steps(read, step_entries):
         if not chunk:
             chunk = [[] for _ in step]
         for column, more in zip(chunk, step, strict=True):
@@ -355,9 +365,9 @@ def _chunks(read: _Read) -> Iterator[_Columns]:
         yield tuple(chunk)
 
 
-def _steps(read: _Read) -> Iterator[tuple[_Columns, int]]:
+def _steps(read: _Read, step_entries: int) -> Iterator[tuple[_Columns, int]]:
     """Steps and their sizes in bytes. A step larger than a chunk is passed on entry by entry."""
-    width = STEP_ENTRIES
+    width = step_entries
     while (step := read(width))[0]:
         step_bytes = sum(map(_size, step))
         if step_bytes <= CHUNK_BYTES:
@@ -365,7 +375,7 @@ def _steps(read: _Read) -> Iterator[tuple[_Columns, int]]:
         else:
             for entry in zip(*step, strict=True):
                 yield tuple((item,) for item in entry), _size(entry)
-        width = max(1, min(STEP_ENTRIES, STEP_BYTES * len(step[0]) // (step_bytes + 1)))
+        width = max(1, min(step_entries, STEP_BYTES * len(step[0]) // (step_bytes + 1)))
 
 
 def _size(items: Sequence[Any]) -> int:

@@ -74,6 +74,17 @@ def test_a_table_counts_what_its_filter_did() -> None:
     assert lookups.passed_falsely / 20_000 == pytest.approx(expected_false_positives(6), rel=0.2)
 
 
+def test_the_filter_is_asked_soon_after_most_keys_have_become_absent() -> None:
+    entries: dict[bytes, Stored] = {b"%06d" % number: b"" for number in range(1_000)}
+    table = table_of(entries)
+    present, absent = list(entries), [b"x%05d" % number for number in range(1_000)]
+    for keys, is_filtered in ((present, False), (absent, True), (present, False)):
+        for _ in range(100):
+            before = table.lookups.filtered
+            table.get_many(keys)
+        assert (table.lookups.filtered > before) is is_filtered
+
+
 def test_a_filter_of_no_bits_lets_everything_pass() -> None:
     entries: dict[bytes, Stored] = {b"%06d" % number: b"v" for number in range(100)}
     table = table_of(entries, SegmentOptions(bloom_bits_per_key=0))

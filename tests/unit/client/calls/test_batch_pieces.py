@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shardstore.client.calls import batch_pieces
 from shardstore.client.calls.arguments import checked_keys, checked_values
-from shardstore.client.calls.batch_pieces import Boundaries, Piece, cut_by_range, group_by_range
+from shardstore.client.calls.batch_pieces import COMPARED_KEYS, Boundaries, Piece, cut_by_range, group_by_range
 from shardstore.wire import columns
 from shardstore.wire.wire_format import Flag
 
@@ -92,7 +93,11 @@ def test_empty_values() -> None:
     ],
 )
 @pytest.mark.parametrize("width", [8, 9, 10, 12])
-def test_boundaries_that_share_their_first_eight_bytes_with_keys(starts: list[bytes], width: int) -> None:
+@pytest.mark.parametrize("compared_keys", [1, COMPARED_KEYS])
+def test_boundaries_that_share_their_first_eight_bytes_with_keys(
+    starts: list[bytes], width: int, compared_keys: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batch_pieces, "COMPARED_KEYS", compared_keys)
     tails = [b"", b"\0", b"\0\0\0\0", b"a", b"aaaa", b"m", b"m\0", b"mm", b"mmmm", b"z", b"\xff\xff\xff\xff"]
     keys = [(b"prefix--" + tail).ljust(width, b"\0")[:width] for tail in tails]
     keys += [b"o".ljust(width, b"x"), b"prefix-,".ljust(width, b"x"), b"prefix..".ljust(width, b"x")]

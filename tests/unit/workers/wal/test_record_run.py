@@ -19,7 +19,7 @@ from shardstore.workers.wal.record_format import (
     encode_record_header,
     log_record_at,
 )
-from shardstore.workers.wal.record_run import RUN_BYTES_MAX, RecordRun, run_at
+from shardstore.workers.wal.record_run import RUN_BYTES_MAX, RecordRun, known_run_at, run_at
 
 LOG_ID = 2**64 - 5
 
@@ -98,6 +98,25 @@ def test_runs_are_the_records_one_by_one(
         assert run.payload_bytes == sum(len(record.keys) + len(record.values) for record in run.records())
         assert end == offset_of[run.lsn_last] + list(run.records())[-1].size
         assert len(run) == 1 or end - offset <= bytes_max
+
+
+@given(records=st.lists(st.tuples(RECORDS, st.sampled_from([0, 0, 0, 5_000, RUN_BYTES_MAX // 2])), max_size=12))
+def test_runs_of_verified_records_are_the_records_one_by_one(
+    records: list[tuple[tuple[RecordKind, int, bytes, bytes], int]],
+) -> None:
+    content = b"".join(
+        encoded(lsn, keys, values + bytes(more), segment, kind)
+        for lsn, ((kind, segment, keys, values), more) in enumerate(records, 1)
+    )
+    offset, found = 0, []
+    while offset < len(content):
+        run, end = known_run_at(memoryview(content), offset)
+        assert len(run) == 1 or end - offset <= RUN_BYTES_MAX
+        assert run.file_bytes == end - offset
+        assert [run.keys(), run.values()] == [[bytes(each[at]) for each in run.records()] for at in (-2, -1)]
+        found += run.records()
+        offset = end
+    assert found == [record for _, record in one_by_one(content, 0)]
 
 
 def test_a_run_has_as_many_records_as_fit() -> None:

@@ -153,6 +153,17 @@ class TestWholeLog:
         assert lsns_of(filesystem, log) == list(range(1, 51))
         assert (log.lsn_last, log.next_lsn, log.cut) == (50, 51, None)
 
+    @pytest.mark.parametrize("change", [lambda content: content[:-1], lambda content: content[:-1] + b"?"])
+    def test_records_that_change_after_they_were_verified_are_refused(
+        self, filesystem: FaultyFilesystem, change: Callable[[bytes], bytes]
+    ) -> None:
+        write(filesystem, 2, 2)
+        log = recovered(filesystem)
+        filesystem.place(path_of(3), change(filesystem.content(path_of(3))))
+        with pytest.raises(Corruption, match="changed since") as caught:
+            records_in(filesystem, log)
+        assert caught.value.file == path_of(3)
+
     def test_log_goes_on_in_a_new_file(self, filesystem: FaultyFilesystem) -> None:
         append_many(fresh_writer(filesystem), 2)
         append_many(writer_of(filesystem, recovered(filesystem)), 2)
