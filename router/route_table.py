@@ -144,8 +144,8 @@ def open_route_table(
     filesystem.make_directory(ROUTER_DIRECTORY)
     stored: Topology | None = None
     if filesystem.exists(ROUTES):
-        current = stored = _load(filesystem, store)
-        _check_segments(filesystem, stored.segment_next)
+        current = stored = read_topology(filesystem, store)
+        check_segments(filesystem, stored.segment_next)
     elif filesystem.list_directory(SEGMENTS):
         raise Corruption(ROUTES, 0, f"is missing, but {SEGMENTS} holds segments")
     else:
@@ -173,7 +173,8 @@ def encode(store: str, topology: Topology) -> bytes:
     return documents.encode_document(ROUTE_MAP, body)
 
 
-def _load(filesystem: Filesystem, store: str) -> Topology:
+def read_topology(filesystem: Filesystem, store: str) -> Topology:
+    """The content of ROUTES. Raises FileNotFoundError, Corruption."""
     _, body = documents.read_document(filesystem, ROUTES, ROUTE_MAP)
     if body.get("store") != store:
         raise Corruption(ROUTES, documents.HEAD_BYTES, f"belongs to store {body.get('store')!r}, not {store!r}")
@@ -193,7 +194,13 @@ def _load(filesystem: Filesystem, store: str) -> Topology:
     return loaded
 
 
-def _check_segments(filesystem: Filesystem, segment_next: int) -> None:
+def store_in_routes(filesystem: Filesystem) -> str:
+    """The identity of the store to which ROUTES belongs. Raises FileNotFoundError, Corruption."""
+    _, body = documents.read_document(filesystem, ROUTES, ROUTE_MAP)
+    return str(body.get("store"))
+
+
+def check_segments(filesystem: Filesystem, segment_next: int) -> None:
     """Raise Corruption if a segment is newer than the map. A segment is made only after the map that has it."""
     segments = [segment_of(name) for name in filesystem.list_directory(SEGMENTS)]
     newest = max([segment for segment in segments if segment is not None], default=0)

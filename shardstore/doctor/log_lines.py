@@ -1,0 +1,49 @@
+"""The records of a log, one after the other, as plain values for JSON lines. Nothing of the log is changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
+
+from shardstore.errors import Corruption
+from shardstore.files import file_names
+from shardstore.identifiers import TOMBSTONE
+from shardstore.seams.filesystem import Filesystem
+from shardstore.workers.inspection.findings_text import plain
+from shardstore.workers.inspection.log_file import row_of, sound_records
+from shardstore.workers.wal.reader import first_lsns
+from shardstore.workers.wal.record_entries import entries_of
+from shardstore.workers.wal.record_format import DamagedHeader, Record, file_header_in
+
+
+def rows_of_log(filesystem: Filesystem, worker: int, lsn_from: int, in_hex: bool) -> Iterator[dict[str, Any]]:
+    """The records of all files of a log from this LSN on. Of a damaged file, those before the damage."""
+    firsts = first_lsns(filesystem, worker)
+    for first, following in zip(firsts, [*firsts[1:], None], strict=True):
+        if following is not None and following <= lsn_from:
+            continue
+        path = file_names.wal_file(worker, first)
+        data = filesystem.map(path)
+        with suppress(DamagedHeader, Corruption):
+            header = file_header_in(path, data)
+            for offset, record in sound_records(data, header):
+                if record.lsn >= lsn_from:
+                    row = {"worker": worker, "file": path, **row_of(offset, record), **_entries(record)}
+                    yield plain(row, in_hex)
+
+
+def workers_with_logs(filesystem: Filesystem) -> list[int]:
+    """The workers that have a directory."""
+    workers = map(file_names.worker_of, filesystem.list_directory(file_names.WORKERS))
+    return [worker for worker in workers if worker is not None]
+
+
+def _entries(record: Record) -> dict[str, Any]:
+    """The keys of a record and their values; None for a key that is deleted."""
+    try:
+        found = entries_of(record)
+    except Corruption as damage:
+        return {"flaw": damage.what}
+    values = [None if value is TOMBSTONE else value for value in found.values]
+    return {"keys": list(found.keys), "values": values} if found.keys else {}
