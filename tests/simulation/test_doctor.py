@@ -1,4 +1,4 @@
-"""The doctor has no findings in a store that only crashed: after a power loss, and whenever all processes are killed."""
+"""The doctor has no findings in a store that only crashed: by a loss of power, or as all its processes were killed."""
 
 from __future__ import annotations
 
