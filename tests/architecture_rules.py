@@ -72,7 +72,7 @@ SHELLS: dict[str, str] = {
     "shardstore.client.host_name": "asks the resolver of this host, in a thread",
     "shardstore.client.endpoint_probe": "sockets and directories, to see whether a cluster is there",
     "shardstore.doctor.__main__": "arguments",
-    "shardstore.doctor.examination": "reads the identity of the store, and has its jobs done",
+    "shardstore.doctor.examination": "reads the identity of the store, and has checks done",
     "shardstore.doctor.offline": "the directory of a store, which it locks",
     "shardstore.doctor.side_by_side": "processes and threads",
     "shardstore.router.__main__": "arguments",

@@ -53,7 +53,7 @@ def doctor(directory: str, repair: bool, yes: bool, processes: int, as_json: boo
             _run(examination, processes)
             diagnosis = examination.diagnosis
             if not as_json:
-                output.say("\n".join(report.as_lines(diagnosis)))
+                output.say("\n".join(report.report_lines(diagnosis)))
             moved, place = _repaired(filesystem, directory, diagnosis.findings, yes, as_json) if repair else ([], "")
     if as_json:
         repaired = {"moved": [each.file for each in moved], "to": place} if repair else {}
@@ -65,17 +65,17 @@ def doctor(directory: str, repair: bool, yes: bool, processes: int, as_json: boo
 def _run(examination: Examination, processes: int) -> None:
     """Run an examination, and show on the standard error how far it is."""
     if sys.stderr is not None and sys.stderr.isatty():
-        length = sum(job.bytes for job in examination.jobs)
+        length = sum(check.bytes for check in examination.checks)
         with click.progressbar(length=length, label="reading", file=sys.stderr) as bar:
-            for job in examination.run(processes):
-                bar.update(job.bytes)
+            for check in examination.run(processes):
+                bar.update(check.bytes)
         return
     for line in _lines_of_progress(examination, processes):
         output.complain(lambda line=line: click.echo(line, err=True))  # type: ignore[misc]
 
 
 def _lines_of_progress(examination: Examination, processes: int) -> Iterator[str]:
-    count = len(examination.jobs)
+    count = len(examination.checks)
     for done, _ in enumerate(examination.run(processes), 1):
         if done * LINES_OF_PROGRESS // count > (done - 1) * LINES_OF_PROGRESS // count:
             yield f"read {done:,} of {count:,} files"

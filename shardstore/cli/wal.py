@@ -35,7 +35,7 @@ def verify(directory: str, worker: int | None, as_json: bool) -> None:
 
     with unreadable(), offline_store(directory) as filesystem:
         diagnosis = examined_logs(filesystem, worker)
-    output.say(json.dumps(report.as_plain(diagnosis)) if as_json else "\n".join(report.as_lines(diagnosis)))
+    output.say(json.dumps(report.as_plain(diagnosis)) if as_json else "\n".join(report.report_lines(diagnosis)))
     if diagnosis.serious:
         raise click.exceptions.Exit(EXIT_FINDINGS)
 

@@ -4,10 +4,10 @@ offline.py         opens such a directory
 examination.py     the examination of a whole store
 diagnosis.py       its result
 survey.py          reads the map, the manifests and the documents of logs, and compares them
-jobs.py            the examination of single large files
+checks.py          the examination of single large files
   table_file.py      a table
   log.py             the log of a worker
-side_by_side.py    does the jobs in several processes
+side_by_side.py    does the checks in several processes
 __main__.py        such a process
 strays.py          files that nothing needs
 spaces.py          the registry of spaces

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 from shardstore.cluster.store import read_store
+from shardstore.doctor.checks import Check, checks_of
 from shardstore.doctor.diagnosis import Diagnosis
 from shardstore.doctor.findings import Kind, of_damage
-from shardstore.doctor.jobs import Job, jobs_of
 from shardstore.doctor.log import findings_in_log, log_bytes
-from shardstore.doctor.side_by_side import done_jobs
+from shardstore.doctor.side_by_side import done_checks
 from shardstore.doctor.spaces import findings_in_registry
 from shardstore.doctor.strays import strays_in
 from shardstore.doctor.survey import Survey, survey_of
@@ -20,30 +20,30 @@ from shardstore.seams.filesystem import Filesystem
 
 
 class Examination:
-    """The examination of the store in a directory; `jobs` is what takes time. `diagnosis` grows while it runs."""
+    """The examination of the store in a directory; `checks` is what takes time. `diagnosis` grows while it runs."""
 
     def __init__(self, filesystem: Filesystem, data: str) -> None:
         self._filesystem = filesystem
         self._data = data
         self.diagnosis = Diagnosis()
         self._survey = _surveyed(filesystem, self.diagnosis)
-        self.jobs = jobs_of(filesystem, self._survey) if self._survey else []
+        self.checks = checks_of(filesystem, self._survey) if self._survey else []
 
     @property
     def workers(self) -> tuple[int, ...]:
         """The workers of the store, as far as they are known."""
         return self._survey.workers if self._survey else ()
 
-    def run(self, processes: int) -> Iterator[Job]:
-        """Do all jobs, and return each that is done."""
+    def run(self, processes: int) -> Iterator[Check]:
+        """Do all checks, and return each that is done."""
         survey, diagnosis = self._survey, self.diagnosis
         if survey is None:
             return
-        for job, findings in done_jobs(self._filesystem, self._data, survey, self.jobs, processes):
+        for check, findings in done_checks(self._filesystem, self._data, survey, self.checks, processes):
             diagnosis.findings += findings
             diagnosis.files += 1
-            diagnosis.bytes += job.bytes
-            yield job
+            diagnosis.bytes += check.bytes
+            yield check
         diagnosis.findings += strays_in(self._filesystem, survey)
         if not diagnosis.serious:  # otherwise the registry may be incomplete, and the files say why
             self._examine_registry(survey)

@@ -14,7 +14,7 @@ from shardstore.key_range import KeyRange
 from shardstore.seams.filesystem import Filesystem
 from shardstore.workers.wal.log_document import LogDocument
 from shardstore.workers.wal.reader import first_lsns, runs_in
-from shardstore.workers.wal.record_entries import RecordEntries, entries_of
+from shardstore.workers.wal.record_entries import RecordEntries, record_entries
 from shardstore.workers.wal.record_format import Record
 from shardstore.workers.wal.record_run import RecordRun
 from shardstore.workers.wal.recovery import as_they_are, needed_files, verify_log
@@ -81,7 +81,7 @@ def _misfits(survey: Survey, worker: int, log: LogDocument, run: RecordRun) -> I
 
 def _flaws(worker: int, record: Record, key_range: KeyRange) -> Iterator[Finding]:
     try:
-        entries = entries_of(record)
+        entries = record_entries(record)
     except Corruption as damage:
         yield _misfit(worker, f"LSN {record.lsn} {damage.what}")
         return

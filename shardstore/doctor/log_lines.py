@@ -13,7 +13,7 @@ from shardstore.seams.filesystem import Filesystem
 from shardstore.workers.inspection.findings_text import plain
 from shardstore.workers.inspection.log_file import row_of, sound_records
 from shardstore.workers.wal.reader import first_lsns
-from shardstore.workers.wal.record_entries import entries_of
+from shardstore.workers.wal.record_entries import record_entries
 from shardstore.workers.wal.record_format import DamagedHeader, Record, file_header_in
 
 
@@ -42,7 +42,7 @@ def workers_with_logs(filesystem: Filesystem) -> list[int]:
 def _entries(record: Record) -> dict[str, Any]:
     """The keys of a record and their values; None for a key that is deleted."""
     try:
-        found = entries_of(record)
+        found = record_entries(record)
     except Corruption as damage:
         return {"flaw": damage.what}
     values = [None if value is TOMBSTONE else value for value in found.values]

@@ -20,7 +20,7 @@ def as_plain(diagnosis: Diagnosis) -> dict[str, Any]:
     }
 
 
-def as_lines(diagnosis: Diagnosis) -> Iterator[str]:
+def report_lines(diagnosis: Diagnosis) -> Iterator[str]:
     """The result as text."""
     for finding in diagnosis.serious:
         yield f"{finding.kind.upper()}  {_where(finding)}: {finding.what}"

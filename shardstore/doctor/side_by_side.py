@@ -1,14 +1,15 @@
-"""Does the jobs of an examination in several processes at once; Python's threads would wait for each other."""
+"""Does the checks of an examination in several processes at once; Python's threads would wait for each other."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from queue import SimpleQueue
+from subprocess import Popen
 from threading import Thread
-from typing import IO
 
+from shardstore.doctor.checks import Check, decode_findings, encode, findings_of
 from shardstore.doctor.findings import Finding
-from shardstore.doctor.jobs import Job, decode_findings, encode, findings_of
 from shardstore.doctor.survey import Survey
 from shardstore.errors import StorageFailure
 from shardstore.limits import MIB
@@ -20,35 +21,47 @@ SMALL_BYTES = 64 * MIB
 PROGRAM = "shardstore.doctor"
 
 
-def done_jobs(
-    filesystem: Filesystem, data: str, survey: Survey, jobs: Sequence[Job], processes: int
-) -> Iterator[tuple[Job, list[Finding]]]:
-    """Do all jobs, and return what each has found, in the order in which they end."""
-    if processes < 2 or sum(job.bytes for job in jobs) < SMALL_BYTES:
-        yield from ((job, list(findings_of(filesystem, survey, job))) for job in jobs)
+def done_checks(
+    filesystem: Filesystem, data: str, survey: Survey, checks: Sequence[Check], processes: int
+) -> Iterator[tuple[Check, list[Finding]]]:
+    """Do all checks, and return what each has found, in the order in which they end."""
+    if processes < 2 or sum(check.bytes for check in checks) < SMALL_BYTES:
+        yield from ((check, list(findings_of(filesystem, survey, check))) for check in checks)
         return
-    ended: SimpleQueue[tuple[Job, bytes]] = SimpleQueue()
-    shares = [share for at in range(processes) if (share := jobs[at::processes])]
-    children = [start_module(PROGRAM, encode([data, survey.store]).decode()) for _ in shares]
+    ended: SimpleQueue[tuple[Check, bytes]] = SimpleQueue()
+    shares = [share for at in range(processes) if (share := checks[at::processes])]
+    children = [_Child(encode([data, survey.store]).decode(), share, ended) for share in shares]
     try:
-        for child, share in zip(children, shares, strict=True):
-            assert child.stdin is not None
-            assert child.stdout is not None
-            child.stdin.write(encode(share))
-            child.stdin.close()
-            Thread(target=_collect, args=(child.stdout, share, ended), daemon=True).start()
-        for _ in jobs:
-            job, line = ended.get()
+        for _ in checks:
+            check, line = ended.get()
             if not line:
-                raise StorageFailure(f"the process that was to examine {job.file} died")
-            yield job, decode_findings(line)
+                raise StorageFailure(f"the process that was to examine {check.file} died")
+            yield check, decode_findings(line)
     finally:
         for child in children:
-            child.kill()
-            child.wait()
+            child.end()
 
 
-def _collect(output: IO[bytes], share: Sequence[Job], ended: SimpleQueue[tuple[Job, bytes]]) -> None:
-    """Pass on the line of each job; an empty one for each that has none, as the process died."""
-    for job in share:
-        ended.put((job, output.readline()))
+class _Child:
+    """A process that does some checks; a thread puts the line of each into `ended`, empty if the process died."""
+
+    def __init__(self, argument: str, share: Sequence[Check], ended: SimpleQueue[tuple[Check, bytes]]) -> None:
+        self._process = start_module(PROGRAM, argument)
+        self._reader = Thread(target=_collect, args=(self._process, share, ended), daemon=True)
+        self._reader.start()
+
+    def end(self) -> None:
+        """End the process if it still runs."""
+        self._process.kill()
+        self._process.wait()
+        self._reader.join()
+
+
+def _collect(process: Popen[bytes], share: Sequence[Check], ended: SimpleQueue[tuple[Check, bytes]]) -> None:
+    assert process.stdin is not None
+    assert process.stdout is not None
+    with process.stdout:
+        with suppress(BrokenPipeError), process.stdin:
+            process.stdin.write(encode(share))
+        for check in share:
+            ended.put((check, process.stdout.readline()))

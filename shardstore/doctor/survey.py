@@ -1,6 +1,6 @@
 """The survey of a store: its map, its manifests and its logs' documents, read and compared with each other.
 
-It reads small files only. What is left is work on single large files, which can be done side by side (jobs.py).
+It reads small files only. What is left is work on single large files, which can be done side by side (checks.py).
 """
 
 from __future__ import annotations

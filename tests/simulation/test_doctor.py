@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from shardstore.cluster.store import MAGIC, VERSION
 from shardstore.doctor.findings import Kind
 from shardstore.files.documents import encode_document
 from shardstore.files.file_names import STORE
+from shardstore.files.formats import STORE_DOCUMENT
 from tests.damage.store import files_of
 from tests.damage.test_doctor import examined
 from tests.simulation.sim_disk import SimDisk
@@ -18,7 +18,7 @@ from tests.simulation.world import World, patched
 
 SEEDS = 24
 TURNS_BETWEEN = 400
-IDENTITY = encode_document(MAGIC, VERSION, {"store": "store", "workers": 1, "boundaries": []})
+IDENTITY = encode_document(STORE_DOCUMENT, {"store": "store", "workers": 1, "boundaries": []})
 """STORE, which simulated stores do not have."""
 
 

@@ -23,7 +23,7 @@ class RecordEntries(NamedTuple):
     cleared: KeyRange | None = None
 
 
-def entries_of(record: Record) -> RecordEntries:
+def record_entries(record: Record) -> RecordEntries:
     """The entries of a record. Raises Corruption if it passes its checksum and is none of its kind."""
     match record.kind:
         case RecordKind.BAR:

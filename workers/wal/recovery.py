@@ -188,7 +188,11 @@ def _sync_in_place(filesystem: Filesystem, worker: int, end: LogEnd) -> tuple[Wa
 
 def as_they_are(end: LogEnd) -> tuple[WalFile, ...]:
     """The kept records in the files in which they were found."""
-    return tuple(WalFile(file.path, file.lsn_first, file.lsn_last, file.size, file.start, file.version) for file in end.kept)
+    return tuple(map(_as_it_is, end.kept))
+
+
+def _as_it_is(file: ScannedFile) -> WalFile:
+    return WalFile(file.path, file.lsn_first, file.lsn_last, file.size, file.start, file.version)
 
 
 def _rewrite_file(filesystem: Filesystem, log: LogDocument, file: ScannedFile, lsn_previous: int) -> WalFile:

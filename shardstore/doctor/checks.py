@@ -1,4 +1,4 @@
-"""The examination of single large files, cut into jobs that can be done side by side, in any process."""
+"""The examination of single large files, cut into checks that can be done side by side, in any process."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from shardstore.files import file_names
 from shardstore.seams.filesystem import Filesystem
 
 
-class Job(NamedTuple):
+class Check(NamedTuple):
     """Examine a table of a segment, or the log of a worker; then `table` is 0. `bytes`: about how much is read."""
 
     number: int
@@ -29,37 +29,37 @@ class Job(NamedTuple):
         return file_names.worker_directory(self.number)
 
 
-def jobs_of(filesystem: Filesystem, survey: Survey) -> list[Job]:
-    """All jobs of a store, the largest first. Segments that are left over are not examined."""
+def checks_of(filesystem: Filesystem, survey: Survey) -> list[Check]:
+    """All checks of a store, the largest first. Segments that are left over are not examined."""
     tables = [
-        Job(segment, record.number, record.file_bytes)
+        Check(segment, record.number, record.file_bytes)
         for segment, manifest in survey.manifests.items()
         if survey.topology is None or segment in survey.expected
         for record in manifest.tables
     ]
-    logs = [Job(worker, 0, log_bytes(filesystem, worker)) for worker in survey.logs]
-    return sorted([*tables, *logs], key=lambda job: -job.bytes)
+    logs = [Check(worker, 0, log_bytes(filesystem, worker)) for worker in survey.logs]
+    return sorted([*tables, *logs], key=lambda check: -check.bytes)
 
 
-def findings_of(filesystem: Filesystem, survey: Survey, job: Job) -> Iterator[Finding]:
-    """Do a job."""
-    if not job.table:
-        yield from findings_in_log(filesystem, survey, job.number)
+def findings_of(filesystem: Filesystem, survey: Survey, check: Check) -> Iterator[Finding]:
+    """Do a check."""
+    if not check.table:
+        yield from findings_in_log(filesystem, survey, check.number)
         return
-    manifest = survey.manifests[job.number]
-    record = next(each for each in manifest.tables if each.number == job.table)
-    for damage in damage_in_table(filesystem, survey.store, job.number, manifest.key_range, record):
+    manifest = survey.manifests[check.number]
+    record = next(each for each in manifest.tables if each.number == check.table)
+    for damage in damage_in_table(filesystem, survey.store, check.number, manifest.key_range, record):
         yield of_damage(Kind.TABLE, damage)
 
 
 def encode(values: Sequence[Any]) -> bytes:
-    """Encode jobs or findings as a line."""
+    """Encode checks or findings as a line."""
     return json.dumps(values).encode() + b"\n"
 
 
-def decode_jobs(line: bytes) -> list[Job]:
-    """Decode what `encode` made of jobs."""
-    return [Job(*fields) for fields in json.loads(line)]
+def decode_checks(line: bytes) -> list[Check]:
+    """Decode what `encode` made of checks."""
+    return [Check(*fields) for fields in json.loads(line)]
 
 
 def decode_findings(line: bytes) -> list[Finding]:
