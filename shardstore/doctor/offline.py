@@ -25,7 +25,7 @@ def offline_store(data: str) -> Iterator[Filesystem]:
     with ExitStack() as held:
         held.callback(filesystem.close)
         if not any(map(filesystem.exists, _OF_A_STORE)):
-            raise InvalidRequest(f"{data} holds no store")
+            raise InvalidRequest(f"{data} holds no store: name the directory that `serve` has as --data")
         lock = filesystem.lock(file_names.STORE_LOCK)
         if lock is None:
             raise InvalidRequest(held_by_another(data))
