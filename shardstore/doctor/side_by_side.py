@@ -12,11 +12,11 @@ from shardstore.doctor.checks import Check, decode_findings, encode, findings_of
 from shardstore.doctor.findings import Finding
 from shardstore.doctor.survey import Survey
 from shardstore.errors import StorageFailure
-from shardstore.limits import MIB
+from shardstore.limits import GIB
 from shardstore.seams.filesystem import Filesystem
 from shardstore.system.own_program import start_module
 
-SMALL_BYTES = 64 * MIB
+SMALL_BYTES = GIB
 """A store with less in its files is examined in this process, in less time than others take to start."""
 PROGRAM = "shardstore.doctor"
 
