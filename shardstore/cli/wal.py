@@ -31,10 +31,11 @@ def verify(directory: str, worker: int | None, as_json: bool) -> None:
     # ruff: noqa: PLC0415  (no other command needs these modules)
     from shardstore.doctor import report
     from shardstore.doctor.examination import examined_logs
+    from shardstore.doctor.log_lines import chosen_workers
     from shardstore.doctor.offline import offline_store
 
     with unreadable(), offline_store(directory) as filesystem:
-        diagnosis = examined_logs(filesystem, worker)
+        diagnosis = examined_logs(filesystem, chosen_workers(filesystem, worker))
     output.say(json.dumps(report.as_plain(diagnosis)) if as_json else "\n".join(report.report_lines(diagnosis)))
     if diagnosis.serious:
         raise click.exceptions.Exit(EXIT_FINDINGS)
@@ -52,11 +53,11 @@ def dump(directory: str, worker: int | None, lsn_from: int, limit: int | None, a
     Records that tables hold already are printed too, while their files are there. What follows damage in a file is not:
     `wal verify` says where it is.
     """
-    from shardstore.doctor.log_lines import rows_of_log, workers_with_logs
+    from shardstore.doctor.log_lines import chosen_workers, rows_of_log
     from shardstore.doctor.offline import offline_store
 
     with unreadable(), offline_store(directory) as filesystem:
-        workers = workers_with_logs(filesystem) if worker is None else [worker]
+        workers = chosen_workers(filesystem, worker)
         rows = (row for each in workers for row in rows_of_log(filesystem, each, lsn_from, as_hex))
         for row in islice(rows, limit):
             output.say(json.dumps(row))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 
 from shardstore.cluster.store import read_store
@@ -56,17 +56,17 @@ class Examination:
             self.diagnosis.findings.append(of_damage(Kind.SPACES, damage))
 
 
-def examined_logs(filesystem: Filesystem, worker: int | None) -> Diagnosis:
-    """Examine the logs alone: all, or that of one worker."""
+def examined_logs(filesystem: Filesystem, workers: Collection[int]) -> Diagnosis:
+    """Examine the logs of these workers alone."""
     diagnosis = Diagnosis()
     survey = _surveyed(filesystem, diagnosis)
     if survey is None:
         return diagnosis
     about_logs = (Kind.IDENTITY, Kind.LOG)
     diagnosis.findings = [each for each in diagnosis.findings if each.kind in about_logs]
-    for number, log in survey.logs.items():
-        if worker in (None, number):
-            diagnosis.findings += findings_in_log(filesystem, survey, log.worker)
+    for number in survey.logs:
+        if number in workers:
+            diagnosis.findings += findings_in_log(filesystem, survey, number)
             diagnosis.files += 1
             diagnosis.bytes += log_bytes(filesystem, number)
     diagnosis.sort()

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
-from shardstore.errors import Corruption
+from shardstore.doctor.survey import workers_in
+from shardstore.errors import Corruption, InvalidRequest
 from shardstore.files import file_names
 from shardstore.identifiers import TOMBSTONE
 from shardstore.seams.filesystem import Filesystem
@@ -33,10 +34,12 @@ def rows_of_log(filesystem: Filesystem, worker: int, lsn_from: int, in_hex: bool
                     yield plain(row, in_hex)
 
 
-def workers_with_logs(filesystem: Filesystem) -> list[int]:
-    """The workers that have a directory."""
-    workers = map(file_names.worker_of, filesystem.list_directory(file_names.WORKERS))
-    return [worker for worker in workers if worker is not None]
+def chosen_workers(filesystem: Filesystem, worker: int | None) -> list[int]:
+    """The workers that have a log, or this one. Raises InvalidRequest if it has none."""
+    workers = workers_in(filesystem)
+    if worker is not None and worker not in workers:
+        raise InvalidRequest(f"there is no log of worker {worker} here; there is one of {workers}")
+    return workers if worker is None else [worker]
 
 
 def _entries(record: Record) -> dict[str, Any]:

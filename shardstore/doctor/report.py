@@ -37,7 +37,7 @@ def counted(number: int, what: str) -> str:
 
 
 def _summary(diagnosis: Diagnosis) -> str:
-    read = f"{counted(diagnosis.files, 'table')} and logs, {diagnosis.bytes:,} bytes"
+    read = f"{diagnosis.files:,} tables and logs, {diagnosis.bytes:,} bytes"
     found = counted(len(diagnosis.serious), "finding") if diagnosis.serious else "healthy"
     harmless = f"; {counted(len(diagnosis.harmless), 'harmless leftover')}" if diagnosis.harmless else ""
     return f"{found}: {read}{harmless}"

@@ -82,6 +82,12 @@ def survey_of(filesystem: Filesystem, store: str) -> Survey:
     return survey
 
 
+def workers_in(filesystem: Filesystem) -> list[int]:
+    """The workers that have a directory."""
+    workers = map(file_names.worker_of, filesystem.list_directory(file_names.WORKERS))
+    return [worker for worker in workers if worker is not None]
+
+
 def _read_map(filesystem: Filesystem, survey: Survey) -> None:
     """Read ROUTES. A store that never had a router has none, and no segments."""
     try:
@@ -111,7 +117,7 @@ def _read_manifests(filesystem: Filesystem, survey: Survey) -> None:
 def _read_logs(filesystem: Filesystem, survey: Survey) -> None:
     """Read the document of each log. A worker that has never run has none."""
     lives: Mapping[int, int] = survey.topology.lives if survey.topology else {}
-    for worker in survey.workers:
+    for worker in survey.workers if survey.topology else workers_in(filesystem):
         path, newest = file_names.log_document(worker), lives.get(worker, 0)
         try:
             log = survey.logs[worker] = read_log_document(filesystem, survey.store, worker)

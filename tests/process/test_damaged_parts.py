@@ -63,7 +63,7 @@ def test_a_damaged_range_does_not_keep_the_others_from_being_served(tmp_path: Pa
         damaged[at] ^= 1
         file.write_bytes(damaged)
         name = str(file.relative_to(tmp_path))
-        with cluster_on(tmp_path) as cluster, cluster.connect(direct_reads=False) as db:
+        with cluster_on(tmp_path) as cluster, cluster.connect() as db:
             assert db.get(low) == b"1"
             db.put(low, b"1")
             for refused in (lambda: db.get(high), lambda: list(db.scan(start=b"\xf0"))):

@@ -91,6 +91,7 @@ NOT_RUNNING = [
     ("doctor HERE", UNREADABLE, "HERE holds no store: name the directory that `serve` has as --data"),
     ("doctor HERE/nothing", UNREADABLE, 'HERE/nothing" does not exist'),
     ("doctor HERE/half --json --repair", UNREADABLE, "--json --repair asks nobody: add --yes"),
+    ("wal dump HERE/half --worker 7", UNREADABLE, "there is no log of worker 7 here; there is one of []"),
     ("wal dump HERE", UNREADABLE, "HERE holds no store"),
     ("wal verify", UNREADABLE, "Missing argument 'DIR'"),
     ("serve --data HERE/half", FAILED, "STORE at byte 0: is missing, though the directory holds the files of a store"),

@@ -120,6 +120,7 @@ def test_a_change_that_leaves_a_gap_or_has_other_keys(filesystem: FaultyFilesyst
 def test_a_map_that_is_missing_or_older_than_its_segments(filesystem: FaultyFilesystem) -> None:
     missing = (Kind.ROUTE_MAP, ROUTES, "is missing, but segments holds segments")
     assert found(survey_of(filesystem, STORE)) == [missing]
+    assert survey_of(filesystem, STORE).logs.keys() == {0}, "logs are read without a map, too"
     create_segment(filesystem, STORE, 9, KeyRange(b"m"), 1)
     older = (Kind.ROUTE_MAP, ROUTES, "is older than segment 9, which it does not know")
     assert found(surveyed(filesystem)) == [older]
