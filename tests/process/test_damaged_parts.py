@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from shardstore import Corruption, LocalCluster, TopologyOptions
+from shardstore import Corruption, LocalCluster, TopologyOptions, Unavailable
 from shardstore.files.documents import HEAD_BYTES
 from shardstore.files.file_names import segment_directory, worker_directory
 from shardstore.tables.table_format import HEADER_BYTES
@@ -89,3 +89,28 @@ def examined(data: Path) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = json.loads(done.stdout)["findings"]
     assert done.returncode == (2 if found else 0), done.stderr
     return found
+
+
+def test_a_range_that_the_disk_keeps_from_being_opened_is_unavailable_until_the_disk_works_again(
+    tmp_path: Path,
+) -> None:
+    low, high = b"\x00low", b"\xffhigh"
+    with cluster_on(tmp_path) as cluster, cluster.connect() as db:
+        db.put_many({low: b"1", high: b"2"})
+        db.flush()
+        db.put(high, b"3")
+        [segment] = [row.segment for row in db.admin.ranges() if row.start]
+    manifest = tmp_path / segment_directory(segment) / "MANIFEST"
+    aside = manifest.rename(tmp_path / "aside")
+    manifest.mkdir()  # reading it fails, as on a bad disk
+    with cluster_on(tmp_path) as cluster, cluster.connect() as db:
+        with pytest.raises(Unavailable, match=f"segment {segment} cannot be opened, cannot read .*; it is tried again"):
+            db.get(high, timeout=1.0)
+        assert db.get(low) == b"1"
+        [failure] = [each["failure"] for each in db.stats()[1]["ranges"]]
+        assert f"segment {segment} cannot be opened" in failure
+        manifest.rmdir()
+        aside.rename(manifest)
+        assert db.get(high, timeout=30.0) == b"3"
+        db.put(high, b"4")
+        assert [each["failure"] for each in db.stats()[1]["ranges"]] == [""]
