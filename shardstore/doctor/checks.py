@@ -6,10 +6,11 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from shardstore.doctor.findings import Finding, Kind, of_damage
+from shardstore.doctor.findings import Finding, Kind, of_error
 from shardstore.doctor.log import findings_in_log, log_bytes
 from shardstore.doctor.survey import Survey
 from shardstore.doctor.table_file import damage_in_table
+from shardstore.errors import StorageFailure
 from shardstore.files import file_names
 from shardstore.seams.filesystem import Filesystem
 
@@ -48,8 +49,11 @@ def findings_of(filesystem: Filesystem, survey: Survey, check: Check) -> Iterato
         return
     manifest = survey.manifests[check.number]
     record = next(each for each in manifest.tables if each.number == check.table)
-    for damage in damage_in_table(filesystem, survey.store, check.number, manifest.key_range, record):
-        yield of_damage(Kind.TABLE, damage)
+    try:
+        for damage in damage_in_table(filesystem, survey.store, check.number, manifest.key_range, record):
+            yield of_error(Kind.TABLE, check.file, damage)
+    except StorageFailure as failure:
+        yield of_error(Kind.TABLE, check.file, failure)
 
 
 def encode(values: Sequence[Any]) -> bytes:

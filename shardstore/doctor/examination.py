@@ -8,13 +8,13 @@ from contextlib import suppress
 from shardstore.cluster.store import read_store
 from shardstore.doctor.checks import Check, checks_of
 from shardstore.doctor.diagnosis import Diagnosis
-from shardstore.doctor.findings import Kind, of_damage
+from shardstore.doctor.findings import Kind, of_error
 from shardstore.doctor.log import findings_in_log, log_bytes
 from shardstore.doctor.side_by_side import done_checks
 from shardstore.doctor.spaces import findings_in_registry
 from shardstore.doctor.strays import strays_in
-from shardstore.doctor.survey import Survey, survey_of
-from shardstore.errors import Corruption
+from shardstore.doctor.survey import UNREADABLE, Survey, survey_of
+from shardstore.files import file_names
 from shardstore.router.route_table import store_in_routes
 from shardstore.seams.filesystem import Filesystem
 
@@ -52,8 +52,8 @@ class Examination:
     def _examine_registry(self, survey: Survey) -> None:
         try:
             self.diagnosis.findings += findings_in_registry(self._filesystem, survey)
-        except Corruption as damage:
-            self.diagnosis.findings.append(of_damage(Kind.SPACES, damage))
+        except UNREADABLE as error:
+            self.diagnosis.findings.append(of_error(Kind.SPACES, file_names.SEGMENTS, error))
 
 
 def examined_logs(filesystem: Filesystem, workers: Collection[int]) -> Diagnosis:
@@ -79,9 +79,9 @@ def _surveyed(filesystem: Filesystem, diagnosis: Diagnosis) -> Survey | None:
     try:
         found = read_store(filesystem)
         store = found.store if found else None
-    except Corruption as damage:
-        diagnosis.findings.append(of_damage(Kind.IDENTITY, damage))
-        with suppress(Corruption, FileNotFoundError):
+    except UNREADABLE as error:
+        diagnosis.findings.append(of_error(Kind.IDENTITY, file_names.STORE, error))
+        with suppress(*UNREADABLE, FileNotFoundError):
             store = store_in_routes(filesystem)
     if store is None:
         return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import NamedTuple
 
-from shardstore.errors import Corruption
+from shardstore.errors import Corruption, StorageFailure
 
 
 class Kind(StrEnum):
@@ -108,6 +108,8 @@ class Finding(NamedTuple):
         return self.kind in HARMLESS
 
 
-def of_damage(kind: Kind, damage: Corruption) -> Finding:
-    """Return the finding of this kind for an error that a reader raised."""
-    return Finding(kind, damage.file, damage.offset, damage.what)
+def of_error(kind: Kind, file: str, error: Corruption | StorageFailure) -> Finding:
+    """Return the finding of this kind for damage that a reader of the file met, or for a file that cannot be read."""
+    if isinstance(error, Corruption):
+        return Finding(kind, error.file, error.offset, error.what)
+    return Finding(kind, file, 0, str(error))

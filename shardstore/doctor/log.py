@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from shardstore.doctor.findings import Finding, Kind, of_damage
-from shardstore.doctor.survey import Survey
+from shardstore.doctor.findings import Finding, Kind, of_error
+from shardstore.doctor.survey import UNREADABLE, Survey
 from shardstore.errors import Corruption
 from shardstore.files import file_names
 from shardstore.key_range import KeyRange
@@ -36,8 +36,8 @@ def findings_in_log(filesystem: Filesystem, survey: Survey, worker: int) -> Iter
             yield Finding(Kind.TORN, end.cut.file, end.cut.offset, what)
         for run in runs_of(filesystem, log, end):
             yield from _misfits(survey, worker, log, run)
-    except Corruption as damage:
-        yield of_damage(Kind.LOG, damage)
+    except UNREADABLE as error:
+        yield of_error(Kind.LOG, file_names.worker_directory(worker), error)
 
 
 def log_bytes(filesystem: Filesystem, worker: int) -> int:

@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from shardstore.doctor.findings import Finding, Kind, of_damage
-from shardstore.errors import Corruption
+from shardstore.doctor.findings import Finding, Kind, of_error
+from shardstore.errors import Corruption, StorageFailure
 from shardstore.files import file_names
 from shardstore.files.documents import HEAD_BYTES
 from shardstore.key_range import KeyRange
@@ -23,6 +23,8 @@ from shardstore.workers.wal.log_document import LogDocument, read_log_document
 from shardstore.workers.wal.reader import first_lsns
 from shardstore.workers.wal.recovery import is_older_life
 
+UNREADABLE = (Corruption, StorageFailure)
+"""What is raised for a damaged file, and for one that the disk refuses to read. A bad file does not hide others."""
 NO_WINDOW = (AssertionError, ValueError, TypeError, KeyError, IndexError, OverflowError)
 """What a dedup window raises that nobody could have written."""
 
@@ -93,8 +95,8 @@ def _read_map(filesystem: Filesystem, survey: Survey) -> None:
     try:
         survey.topology = read_topology(filesystem, survey.store)
         check_segments(filesystem, survey.topology.segment_next)
-    except Corruption as damage:
-        survey.findings.append(of_damage(Kind.ROUTE_MAP, damage))
+    except UNREADABLE as error:
+        survey.findings.append(of_error(Kind.ROUTE_MAP, file_names.ROUTES, error))
     except FileNotFoundError:
         if filesystem.list_directory(file_names.SEGMENTS):
             what = f"is missing, but {file_names.SEGMENTS} holds segments"
@@ -108,10 +110,10 @@ def _read_manifests(filesystem: Filesystem, survey: Survey) -> None:
             survey.manifests[segment] = read_manifest(filesystem, survey.store, segment)
         except FileNotFoundError:
             continue
-        except Corruption as damage:
+        except UNREADABLE as error:
             survey.unread.add(segment)
             if needed is None or segment in needed:
-                survey.findings.append(of_damage(Kind.MANIFEST, damage))
+                survey.findings.append(of_error(Kind.MANIFEST, file_names.manifest(segment), error))
 
 
 def _read_logs(filesystem: Filesystem, survey: Survey) -> None:
@@ -121,8 +123,8 @@ def _read_logs(filesystem: Filesystem, survey: Survey) -> None:
         path, newest = file_names.log_document(worker), lives.get(worker, 0)
         try:
             log = survey.logs[worker] = read_log_document(filesystem, survey.store, worker)
-        except Corruption as damage:
-            survey.findings.append(of_damage(Kind.LOG, damage))
+        except UNREADABLE as error:
+            survey.findings.append(of_error(Kind.LOG, path, error))
             continue
         except FileNotFoundError:
             if newest or first_lsns(filesystem, worker):

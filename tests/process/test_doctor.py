@@ -130,6 +130,16 @@ def test_damage_of_each_kind_is_named(data: Path) -> None:
     assert f"LOG  {log.relative_to(data)} at byte {FILE_HEADER_BYTES}" in verified.stdout
 
 
+def test_files_that_cannot_be_read_are_findings_and_hide_no_others(data: Path) -> None:
+    tables = sorted(data.glob("segments/*/*.sst"), key=lambda path: path.stat().st_size)
+    unreadable = [tables[-1], tables[0].parent / "MANIFEST", data / worker_directory(1) / "LOG"]
+    for file in unreadable:
+        file.unlink()
+        file.mkdir()
+    found = examined(data)["findings"]
+    assert {str(file.relative_to(data)) for file in unreadable} <= {each["file"] for each in found}
+
+
 def test_records_are_printed_as_json_lines(data: Path) -> None:
     def rows(*options: str) -> list[dict[str, Any]]:
         done = run("wal", "dump", data, "--worker", "0", *options)
