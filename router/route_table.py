@@ -155,7 +155,7 @@ def open_route_table(
     if filesystem.exists(ROUTES):
         stored, is_old = _load(filesystem, store)
         current = stored
-        _check_segments(filesystem, stored.segment_next)
+        check_segments(filesystem, stored.segment_next)
     elif filesystem.list_directory(SEGMENTS):
         raise Corruption(ROUTES, 0, f"is missing, but {SEGMENTS} holds segments")
     else:
@@ -184,8 +184,13 @@ def encode(store: str, topology: Topology) -> bytes:
     return documents.encode_document(ROUTE_MAP, body)
 
 
+def read_topology(filesystem: Filesystem, store: str) -> Topology:
+    """The content of ROUTES. Raises FileNotFoundError, Corruption."""
+    return _load(filesystem, store)[0]
+
+
 def _load(filesystem: Filesystem, store: str) -> tuple[Topology, bool]:
-    """Return the topology, and whether its file has a former format version."""
+    """Return the topology, and whether its file has a former format version. Raises FileNotFoundError, Corruption."""
     version, body = documents.read_document(filesystem, ROUTES, ROUTE_MAP)
     if body.get("store") != store:
         raise Corruption(ROUTES, documents.HEAD_BYTES, f"belongs to store {body.get('store')!r}, not {store!r}")
@@ -209,7 +214,13 @@ def _load(filesystem: Filesystem, store: str) -> tuple[Topology, bool]:
     return loaded, version < ROUTE_MAP.version
 
 
-def _check_segments(filesystem: Filesystem, segment_next: int) -> None:
+def store_in_routes(filesystem: Filesystem) -> str:
+    """The identity of the store to which ROUTES belongs. Raises FileNotFoundError, Corruption."""
+    _, body = documents.read_document(filesystem, ROUTES, ROUTE_MAP)
+    return str(body.get("store"))
+
+
+def check_segments(filesystem: Filesystem, segment_next: int) -> None:
     """Raise Corruption if a segment is newer than the map. A segment is made only after the map that has it."""
     segments = [segment_of(name) for name in filesystem.list_directory(SEGMENTS)]
     newest = max([segment for segment in segments if segment is not None], default=0)

@@ -217,7 +217,7 @@ class OwnedRangeStats(TypedDict):
     read_directly: Annotated[bool, FLAG, "Whether clients on this host may read its files themselves."]
     tables: Annotated[int, COUNT, "Table files."]
     layers: Annotated[LayerStats, NESTED, "Its layers."]
-    failure: Annotated[str, TEXT, "Why it is not served, or not maintained; else empty."]
+    failure: Annotated[str, TEXT, "Why it is not served, not in full, or not maintained; else empty."]
     last_failure: Annotated[str, TEXT, "Why its latest job failed; empty if it ended well."]
 
 

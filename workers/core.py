@@ -256,6 +256,7 @@ class WorkerCore:
             return effects
         except (InvalidRequest, Busy, ScanInvalidated, Corruption, StorageFailure, Unavailable) as error:
             self._counts[_COUNTED.get(type(error), "failed requests")] += 1
+            self._holdings.note_failure(asker.header.segment, error)
             if isinstance(error, Busy):
                 self._stalls.refused(error.cause, now_ns)
             return [asker.fail(error, self._pressure)]

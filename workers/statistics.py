@@ -86,9 +86,7 @@ def _listed(ranges: Collection[OwnedRange]) -> Iterable[OwnedRange]:
     """All ranges, or as many as fit into one reply: those with a failure first."""
     if len(ranges) <= RANGES_LISTED_MAX:
         return ranges
-    return sorted(ranges, key=lambda owned: not (owned.damage or owned.job_damage or owned.last_failure))[
-        :RANGES_LISTED_MAX
-    ]
+    return sorted(ranges, key=lambda owned: not (owned.failure or owned.last_failure))[:RANGES_LISTED_MAX]
 
 
 def _range_statistics(owned: OwnedRange) -> RangeStats:
@@ -108,7 +106,7 @@ def _range_statistics(owned: OwnedRange) -> RangeStats:
         "tables": segment.tables if segment else 0,
         "layers": _layers(owned),
         **_work([owned]),
-        "failure": str(owned.damage or owned.job_damage or ""),
+        "failure": owned.failure,
         "last_failure": owned.last_failure,
     }
 

@@ -4,6 +4,9 @@ commands.py      `shardstore` itself: commands that read and write keys, and sho
 serve.py         `shardstore serve`
 admin.py         the operator's commands: ranges and workers
 status.py        `shardstore status`
+doctor.py        `shardstore doctor`
+wal.py           `shardstore wal`
+offline_command.py  what commands on files have in common
 connection.py    how a command reaches a cluster
 failures.py      how a command fails: one line, one exit code
 help_texts.py    help and version

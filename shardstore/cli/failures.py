@@ -19,7 +19,7 @@ EXIT_UNFORESEEN = 70
 EXIT_INTERRUPTED = 130
 EXIT_CODES = """\
 0 done, 1 no such key, 2 wrong usage, 3 refused or failed, 70 internal error,
-    130 interrupted by Ctrl-C, 141 output pipe closed. `status` has its own."""
+    130 interrupted by Ctrl-C, 141 output pipe closed. `status`, `doctor` and `wal` have their own."""
 
 WHAT_TO_DO = {
     Unavailable: "try again in a moment, or see `shardstore status`",

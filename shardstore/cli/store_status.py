@@ -68,7 +68,7 @@ def _troubles_of(statistics: Mapping[str, Any]) -> Iterator[str]:
     failures = [found["failure"] for found in statistics["ranges"] if found["failure"]]
     if failures:
         others = f" (and {_count(len(failures) - 1, 'range')} more)" if failures[1:] else ""
-        yield f"a range is not served, {failures[0]}{others}"
+        yield f"a range is not served in full, {failures[0]}{others}"
     fails = next((found["last_failure"] for found in statistics["ranges"] if found["last_failure"]), "")
     if fails and not failures:
         yield f"its maintenance fails, {fails}"

@@ -28,7 +28,7 @@ class DataDirectory:
         self._path = settings.data
         lock = filesystem.lock(file_names.STORE_LOCK)
         if lock is None:
-            raise InvalidRequest(_held(settings.data))
+            raise InvalidRequest(held_by_another(settings.data))
         self._lock = lock
         give_up_in_forks(self, lock.release)
         try:
@@ -74,7 +74,8 @@ def _open_store(filesystem: Filesystem, entropy: Entropy, settings: ClusterSetti
     return store
 
 
-def _held(data: str) -> str:
+def held_by_another(data: str) -> str:
+    """Return why a data directory cannot be opened whose lock is held."""
     holder = last_announced(data)
     if holder is not None and holder.process == own_identity():
         return (

@@ -12,6 +12,8 @@ workers/0003/wal-<first LSN>.log    write-ahead log, LSN as 16 hex digits
 segments/0000002a/MANIFEST          tables of a segment
 segments/0000002a/table-00000007.sst
 segments/0000002a/table-00000007.sst.aside-1   table that no manifest names; see workers/jobs/orphans.py
+lost+found/0001/MOVED.json          which files a repair moved here, and why
+lost+found/0001/<path>              such a file
 """
 
 from __future__ import annotations
@@ -24,17 +26,25 @@ ENDPOINT = "ENDPOINT"
 ROUTER_DIRECTORY = "router"
 ROUTER_LOCK = "router/LOCK"
 ROUTES = "router/ROUTES"
+WORKERS = "workers"
 SEGMENTS = "segments"
+LOST_AND_FOUND = "lost+found"
 
 _WAL_FILE = re.compile(r"wal-([0-9a-f]{16})\.log")
 _TABLE_FILE = re.compile(r"table-([0-9a-f]{8})\.sst")
 _ASIDE = re.compile(r"table-[0-9a-f]{8}\.sst\.aside-[0-9]+")
+_WORKER = re.compile(r"[0-9]{4,}")
 _SEGMENT = re.compile(r"[0-9a-f]{8}")
 
 
 def worker_directory(worker: int) -> str:
     """Return the directory of a worker's log and locks."""
-    return f"workers/{worker:04d}"
+    return f"{WORKERS}/{worker:04d}"
+
+
+def worker_of(name: str) -> int | None:
+    """Return the worker of a directory, given its bare name; None for any other name."""
+    return int(name) if _WORKER.fullmatch(name) else None
 
 
 def worker_lock(worker: int) -> str:
@@ -102,3 +112,13 @@ def aside_file(segment: int, number: int, copy: int) -> str:
 def is_aside(name: str) -> bool:
     """Whether this is the bare name of a table that was set aside."""
     return _ASIDE.fullmatch(name) is not None
+
+
+def lost_directory(repair: int) -> str:
+    """Return the directory for the files that one repair moves aside."""
+    return f"{LOST_AND_FOUND}/{repair:04d}"
+
+
+def moved_list(repair: int) -> str:
+    """Return the path of the list of these files."""
+    return f"{lost_directory(repair)}/MOVED.json"

@@ -48,6 +48,12 @@ def run_module(module: str, argument: str) -> tuple[int, bytes]:
     return done.returncode, done.stdout
 
 
+def start_module(module: str, argument: str) -> subprocess.Popen[bytes]:
+    """Start a module of the project, with pipes to its standard input and from its output."""
+    command = command_of(module, argument)
+    return subprocess.Popen(command, env=environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # noqa: S603
+
+
 def _interpreter() -> str:
     """Return the path of this process's Python interpreter. Raises InvalidRequest if there is none.
 

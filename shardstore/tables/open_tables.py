@@ -12,6 +12,12 @@ from shardstore.tables.table_reader import Table
 from shardstore.tables.virtual_part import VirtualPart
 
 
+def identity_of_table(store: str, segment: int, record: TableRecord) -> Identity:
+    """Return the identity that the file of this record of a segment must have."""
+    written_as = (record.origin_segment, record.origin_number) if record.is_linked else None
+    return Identity(store, segment, record.number, written_as, record.format)
+
+
 class OpenTables:
     """The tables of one segment, by number. `cache` bounds their memory; by default they share a cache of their own.
 
@@ -30,8 +36,7 @@ class OpenTables:
         """Return the table of this record. Raises Corruption."""
         table = self._open.get(record.number)
         if table is None:
-            written_as = (record.origin_segment, record.origin_number) if record.is_linked else None
-            identity = Identity(self._store, self._segment, record.number, written_as, record.format)
+            identity = identity_of_table(self._store, self._segment, record)
             kind = VirtualPart if record.is_virtual else Table
             table = kind.open(self._filesystem, identity, record, self._cache, self.lookups)
             self._open[record.number] = table

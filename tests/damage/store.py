@@ -125,7 +125,9 @@ class MemoryStore:
         """The value of a key. Raises ShardstoreError."""
         header, frames = self._asked(Op.GET, key, [key], Flag.KEYS_FIXED, 1)
         fixed = bool(header.flags & Flag.VALUES_FIXED)
-        return columns.decode(frames[1], fixed, 1, 0, VALUE_BYTES_MAX, nullable=True)[0]
+        [found] = columns.decode(frames[1], fixed, 1, 0, VALUE_BYTES_MAX, nullable=True)
+        assert found is None or isinstance(found, bytes)
+        return found
 
     def ranges(self) -> list[KeyRange]:
         """The ranges of the map."""

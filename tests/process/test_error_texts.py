@@ -22,7 +22,7 @@ from shardstore.files.formats import STORE_DOCUMENT
 from tests.process.clusters import MEMORY
 
 SERVE = ("serve", "--memory", MEMORY, "--data")
-WRONG_USAGE, FAILED = 2, 3
+UNREADABLE, WRONG_USAGE, FAILED = 1, 2, 3
 NOT_RUNNING = [
     (
         "get k --data HERE/nothing",
@@ -88,9 +88,17 @@ NOT_RUNNING = [
         "it needs a release after 0.1.0, nothing was changed",
     ),
     ("serve --data HERE/junk", FAILED, "STORE at byte 4: ends inside the 24 bytes of its head"),
+    ("doctor HERE", UNREADABLE, "HERE holds no store: name the directory that `serve` has as --data"),
+    ("doctor HERE/nothing", UNREADABLE, 'HERE/nothing" does not exist'),
+    ("doctor HERE/half --json --repair", UNREADABLE, "--json --repair asks nobody: add --yes"),
+    ("wal dump HERE/half --worker 7", UNREADABLE, "there is no log of worker 7 here; there is one of []"),
+    ("wal dump HERE", UNREADABLE, "HERE holds no store"),
+    ("wal verify", UNREADABLE, "Missing argument 'DIR'"),
     ("serve --data HERE/half", FAILED, "STORE at byte 0: is missing, though the directory holds the files of a store"),
 ]
 RUNNING = [
+    ("doctor HERE", UNREADABLE, "this process runs a cluster on HERE already, at unix://"),
+    ("wal verify HERE", UNREADABLE, "this process runs a cluster on HERE already, at unix://"),
     ("serve --data HERE", FAILED, "this process runs a cluster on HERE already, at unix://"),
     ("get k --timeout -1 --data HERE", FAILED, "timeout"),
     ("get k --timeout nan --data HERE", FAILED, "timeout"),
@@ -128,7 +136,7 @@ WITH_A_SPACE = {
     "status": "status --data HERE",
     "workers": "workers add --dry-run --data HERE",
 }
-"""All commands except `serve`, which other tests cover."""
+"""All commands except `serve`, and those on stores that are not served, which other tests cover."""
 
 
 @pytest.fixture(scope="module")
@@ -176,7 +184,7 @@ def test_what_is_said_by_a_cluster(cluster: Path, words: str, code: int, text: s
 
 
 def test_every_command_takes_a_path_with_a_space(cluster: Path) -> None:
-    assert {*WITH_A_SPACE, "serve"} == set(cli.main.commands)
+    assert {*WITH_A_SPACE, "serve", "doctor", "wal"} == set(cli.main.commands)
     run("put k v --data HERE", cluster)
     for name in sorted(WITH_A_SPACE, key="delete".__eq__):
         result = run(WITH_A_SPACE[name], cluster)

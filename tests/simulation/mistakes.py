@@ -472,7 +472,7 @@ MISTAKES: dict[str, Mistake] = {
     "believes log files that came back": Mistake(
         (
             Patch(workers.ranges.replay, "_Waiting", _waiting_for_all),
-            Patch(workers.wal.recovery, "_needed", lambda firsts, lsn_checkpoint: firsts),
+            Patch(workers.wal.recovery, "needed_files", lambda firsts, lsn_checkpoint: firsts),
         ),
         needs=("lose power", "CHAOS"),
         first_seed=1_324,

@@ -14,26 +14,26 @@ _INDENT = "  "
 def as_json(findings: Findings, in_hex: bool) -> str:
     """One JSON object: kind, facts and damage."""
     damage = [{"file": each.file, "offset": each.offset, "what": each.what} for each in findings.damage]
-    return json.dumps({"kind": findings.kind, **_plain(findings.facts, in_hex), "damage": damage})
+    return json.dumps({"kind": findings.kind, **plain(findings.facts, in_hex), "damage": damage})
 
 
 def as_lines(findings: Findings, in_hex: bool) -> Iterator[str]:
     """The findings as lines of text."""
     yield f"kind  {findings.kind}"
-    yield from _lines(_plain(findings.facts, in_hex), "")
+    yield from _lines(plain(findings.facts, in_hex), "")
     for damage in findings.damage:
         yield f"DAMAGE  {damage}"
 
 
-def _plain(value: Any, in_hex: bool) -> Any:
+def plain(value: Any, in_hex: bool) -> Any:
     """The value with text in place of bytes, also in names."""
     if isinstance(value, dict):
         return {
-            name if isinstance(name, str) else str(_plain(name, in_hex)): _plain(item, in_hex)
+            name if isinstance(name, str) else str(plain(name, in_hex)): plain(item, in_hex)
             for name, item in value.items()
         }
     if isinstance(value, list | tuple):
-        return [_plain(item, in_hex) for item in value]
+        return [plain(item, in_hex) for item in value]
     if isinstance(value, bytes):
         return value.hex() if in_hex else value.decode("utf-8", "backslashreplace")
     return value

@@ -36,7 +36,7 @@ def inspect_log_file(filesystem: Filesystem, path: str, magic: bytes, entries_ma
         return findings
     findings.facts["header"] = header._asdict() | {"log_id": f"{header.log_id:016x}"}
     findings.facts["bytes"] = len(data)
-    findings.facts["records"] = list(islice(_records(data, header), entries_max))
+    findings.facts["records"] = [row_of(*found) for found in islice(sound_records(data, header), entries_max)]
     try:
         _judge(filesystem, path, header, findings.facts)
     except Corruption as damage:
@@ -44,8 +44,8 @@ def inspect_log_file(filesystem: Filesystem, path: str, magic: bytes, entries_ma
     return findings
 
 
-def _records(data: memoryview, header: FileHeader) -> Iterator[dict[str, Any]]:
-    """Every record up to the first bad place."""
+def sound_records(data: memoryview, header: FileHeader) -> Iterator[tuple[int, Record]]:
+    """The offset of every record up to the first bad place, and the record."""
     offset, lsn = FILE_HEADER_BYTES, header.lsn_first
     while offset < len(data):
         try:
@@ -54,22 +54,27 @@ def _records(data: memoryview, header: FileHeader) -> Iterator[dict[str, Any]]:
             return
         if record.lsn != lsn:
             return
-        yield {
-            "offset": offset,
-            "lsn": record.lsn,
-            "kind": RecordKind(record.kind).name,
-            "segment": record.segment,
-            "epoch": record.epoch,
-            "entries": record.entries,
-            "bytes": record.size,
-            "lsn_durable": record.lsn_durable,
-            "client": f"{record.client:x}",
-            "sequence": record.sequence,
-            "checksum": "ok",
-            **_cleared(record),
-        }
+        yield offset, record
         offset += record.size
         lsn += 1
+
+
+def row_of(offset: int, record: Record) -> dict[str, Any]:
+    """A record as plain values, without its keys and values."""
+    return {
+        "offset": offset,
+        "lsn": record.lsn,
+        "kind": RecordKind(record.kind).name,
+        "segment": record.segment,
+        "epoch": record.epoch,
+        "entries": record.entries,
+        "bytes": record.size,
+        "lsn_durable": record.lsn_durable,
+        "client": f"{record.client:x}",
+        "sequence": record.sequence,
+        "checksum": "ok",
+        **_cleared(record),
+    }
 
 
 def _cleared(record: Record) -> dict[str, Any]:

@@ -59,6 +59,7 @@ class OwnedRange:
     damage: Corruption | Unavailable | None = None
     overlay: Overlay = field(default_factory=Overlay)
     job_damage: Corruption | None = None
+    read_damage: Corruption | None = None
     writes_applied: int = 0
     isolated_until_ns: int = 0
     state: SegmentState = SegmentState.READY
@@ -177,6 +178,16 @@ class OwnedRange:
         if self.job_damage is None:  # two jobs of a segment may run at once
             self.job_damage = damage
             self.advance(SegmentStep.DAMAGE)
+
+    def note_read_damage(self, damage: Corruption) -> None:
+        """Note that a request met damage, for statistics: what is not damaged is still served. The first is kept."""
+        if self.read_damage is None:
+            self.read_damage = damage
+
+    @property
+    def failure(self) -> str:
+        """Why the range is not served in full, or not maintained; empty if it is."""
+        return str(self.damage or self.job_damage or self.read_damage or "")
 
     def note_no_compaction(self, whatever_is_read: bool) -> None:
         """Note that this version needs no compaction; with `whatever_is_read`, also not after more reads or a rest."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from shardstore.errors import Corruption
+from shardstore.errors import Corruption, ShardstoreError
 from shardstore.identifiers import tag_of_store
 from shardstore.limits import MILLISECOND_NS
 from shardstore.seams.effects import Effect, Send
@@ -129,6 +129,12 @@ class Holdings:
         if owned is None or owned.epoch != header.epoch or not owned.role.is_served:
             return self._former_of(asker, frames)
         return owned
+
+    def note_failure(self, segment: int, failure: ShardstoreError) -> None:
+        """Note why a request for a segment failed, if that was damage."""
+        owned = self.ranges.get(segment)
+        if owned is not None and isinstance(failure, Corruption):
+            owned.note_read_damage(failure)
 
     def is_asked_itself(self, header: Header) -> bool:
         """Whether the request is for the worker itself instead of one of its ranges."""

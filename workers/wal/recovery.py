@@ -103,7 +103,7 @@ def recover(
     filesystem.make_directory(directory)
     log = _open_or_create(filesystem, worker, store, entropy)
     firsts = first_lsns(filesystem, worker)
-    end = _verify(filesystem, log, _needed(firsts, log.lsn_checkpoint), policy)
+    end = verify_log(filesystem, log, needed_files(firsts, log.lsn_checkpoint), policy)
     frozen: Frozen | None = None
     try:
         recovered = _make_durable(filesystem, log, end)
@@ -113,7 +113,7 @@ def recover(
         publish_log_document(filesystem, began)
     except NotWritable as failure:
         began, frozen = log, Frozen(failure, DOCUMENT_BYTES + max([file.size for file in end.kept], default=0))
-        end = _verify(filesystem, log, _needed(first_lsns(filesystem, worker), log.lsn_checkpoint), policy)
+        end = verify_log(filesystem, log, needed_files(first_lsns(filesystem, worker), log.lsn_checkpoint), policy)
         recovered = _sync_in_place(filesystem, worker, end)
     next_lsn = max(end.lsn_last, lsn_floor) + 1
     in_order = end.cut is None and end.lsn_last <= max(log.lsn_durable, log.lsn_checkpoint)
@@ -128,10 +128,15 @@ def check_life(log: RecoveredLog, worker: int, newest: int) -> None:
 
     `newest`: the latest life that the store knows; 0 if it knows none.
     """
-    if newest and log.life != newest and not is_later_life(log.life, newest):
+    if is_older_life(log.life, newest):
         newer = "is not the newest log of this worker: its directory was removed, or is an older copy"
         advice = "bring the newest back, or the whole data directory from one backup"
         raise Corruption(log_document(worker), 0, f"{newer}; {advice}")
+
+
+def is_older_life(life: int, newest: int) -> bool:
+    """Whether this life of a log is older than `newest`; never if the store knows none, which is 0."""
+    return newest not in (0, life) and not is_later_life(life, newest)
 
 
 def _open_or_create(filesystem: Filesystem, worker: int, store: str, entropy: Entropy) -> LogDocument:
@@ -145,13 +150,14 @@ def _open_or_create(filesystem: Filesystem, worker: int, store: str, entropy: En
     return log
 
 
-def _needed(firsts: Sequence[int], lsn_checkpoint: int) -> Sequence[int]:
+def needed_files(firsts: Sequence[int], lsn_checkpoint: int) -> Sequence[int]:
     """The first LSNs of the files that may hold records above the checkpoint."""
     obsolete = sum(following <= lsn_checkpoint + 1 for following in firsts[1:])
     return firsts[obsolete:]
 
 
-def _verify(filesystem: Filesystem, log: LogDocument, firsts: Sequence[int], policy: TailPolicy) -> LogEnd:
+def verify_log(filesystem: Filesystem, log: LogDocument, firsts: Sequence[int], policy: TailPolicy) -> LogEnd:
+    """Where the log ends, according to these files, verified past the cache. Nothing is changed. Raises Corruption."""
     if not firsts and log.lsn_durable > log.lsn_checkpoint:
         lost = f"LSN {log.lsn_checkpoint + 1} to {log.lsn_durable} were on stable storage, but no log file is there"
         raise Corruption(log_document(log.worker), 0, lost)
@@ -192,6 +198,11 @@ def _sync_in_place(filesystem: Filesystem, worker: int, end: LogEnd) -> tuple[Re
             finally:
                 handle.close()
     filesystem.sync_directory(worker_directory(worker))
+    return as_they_are(end)
+
+
+def as_they_are(end: LogEnd) -> tuple[RecoveredFile, ...]:
+    """The kept records in the files in which they were found."""
     return tuple(map(_as_it_is, end.kept))
 
 

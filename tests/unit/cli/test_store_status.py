@@ -41,12 +41,12 @@ def worker(*failures: str, stalled_by: str = "", job: str = "", old: dict[str, i
         (
             [worker("t.sst at byte 7:\nchecksum"), worker()],
             Level.DEGRADED,
-            "degraded: worker 0: a range is not served, t.sst at byte 7: checksum",
+            "degraded: worker 0: a range is not served in full, t.sst at byte 7: checksum",
         ),
         (
             [worker(), worker("one", "two", "three")],
             Level.DEGRADED,
-            "degraded: worker 1: a range is not served, one (and 2 ranges more)",
+            "degraded: worker 1: a range is not served in full, one (and 2 ranges more)",
         ),
         (
             [worker(stalled_by="disk full: /d"), {"unavailable": "worker 1 is down"}],

@@ -1,0 +1,106 @@
+"""The command that examines the files of a store."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import click
+
+from shardstore.cli import output
+from shardstore.cli.offline_command import EXIT_FINDINGS, OfflineCommand, WrongUsage, directory_argument, unreadable
+
+if TYPE_CHECKING:
+    from shardstore.doctor.examination import Examination
+    from shardstore.doctor.findings import Finding
+    from shardstore.seams.filesystem import Filesystem
+
+LINES_OF_PROGRESS = 10
+"""How many lines say how far it is, if the standard error is no terminal."""
+
+
+@click.command("doctor", cls=OfflineCommand)
+@directory_argument
+@click.option("--repair", is_flag=True, help="Move the files aside that no range needs; nothing else is changed.")
+@click.option("--yes", is_flag=True, help="Do not ask before a repair.")
+@click.option(
+    "--processes",
+    type=click.IntRange(1),
+    default=os.cpu_count() or 1,
+    show_default="one per core",
+    help="How many files to read at a time.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def doctor(directory: str, repair: bool, yes: bool, processes: int, as_json: bool) -> None:
+    """Examine the files of the store in DIR, which is not being served.
+
+    Reads every byte and changes nothing. Exits with 0 if the store is healthy, with 2 if there is a finding, and with
+    1 if it cannot be examined.
+    """
+    # ruff: noqa: PLC0415  (no other command needs these modules)
+    from shardstore.doctor import report
+    from shardstore.doctor.examination import Examination
+    from shardstore.doctor.offline import offline_store, stopped_workers
+
+    if as_json and repair and not yes:
+        raise WrongUsage("--json --repair asks nobody: add --yes")
+    with unreadable(), offline_store(directory) as filesystem:
+        examination = Examination(filesystem, directory)
+        with stopped_workers(filesystem, examination.workers):
+            _run(examination, processes)
+            diagnosis = examination.diagnosis
+            if not as_json:
+                output.say("\n".join(report.report_lines(diagnosis)))
+            moved, place = _repaired(filesystem, directory, diagnosis.findings, yes, as_json) if repair else ([], "")
+    if as_json:
+        repaired = {"moved": [each.file for each in moved], "to": place} if repair else {}
+        output.say(json.dumps({**report.as_plain(diagnosis), **repaired}))
+    if any(each not in moved for each in diagnosis.serious):
+        raise click.exceptions.Exit(EXIT_FINDINGS)
+
+
+def _run(examination: Examination, processes: int) -> None:
+    """Run an examination, and show on the standard error how far it is."""
+    if sys.stderr is not None and sys.stderr.isatty():
+        length = sum(check.bytes for check in examination.checks)
+        with click.progressbar(length=length, label="reading", file=sys.stderr) as bar:
+            for check in examination.run(processes):
+                bar.update(check.bytes)
+        return
+    for line in _lines_of_progress(examination, processes):
+        output.complain(lambda line=line: click.echo(line, err=True))  # type: ignore[misc]
+
+
+def _lines_of_progress(examination: Examination, processes: int) -> Iterator[str]:
+    count = len(examination.checks)
+    for done, _ in enumerate(examination.run(processes), 1):
+        if done * LINES_OF_PROGRESS // count > (done - 1) * LINES_OF_PROGRESS // count:
+            yield f"read {done:,} of {count:,} files"
+
+
+def _repaired(
+    filesystem: Filesystem, directory: str, findings: list[Finding], yes: bool, as_json: bool
+) -> tuple[list[Finding], str]:
+    """Move aside what can be, once that is agreed to. Returns it, and where it is now."""
+    from shardstore.doctor.repair import movable, move_aside
+    from shardstore.doctor.report import counted
+
+    wanted = movable(findings)
+    if not wanted:
+        if not as_json:
+            output.say("nothing can be repaired without loss")
+        return [], ""
+    if not as_json:
+        output.say(f"A repair moves {counted(len(wanted), 'file')} aside. No range uses them, so no key is lost:")
+        for each in wanted:
+            output.say(f"    {each.file}")
+        output.finish()
+    if not yes and not click.confirm("Move them?", err=True):
+        return [], ""
+    place = move_aside(filesystem, wanted)
+    if not as_json:
+        output.say(f"moved to {directory}/{place}; MOVED.json there says from where")
+    return wanted, place
