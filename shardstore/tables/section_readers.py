@@ -14,7 +14,7 @@ from shardstore.tables.block_cache import BlockCache
 from shardstore.tables.block_index import BlockIndex
 from shardstore.tables.blocks import Blocks, ExpandedBlocks, MappedBlocks, StoredBlocks
 from shardstore.tables.bloom import BloomFilter
-from shardstore.tables.column_reader import ColumnReader, FixedColumnReader, VariableColumnReader
+from shardstore.tables.column_reader import ColumnReader, FixedColumnReader, ValueReader, VariableColumnReader
 from shardstore.tables.hash_index import HashIndex
 from shardstore.tables.prefixed_reader import PrefixedFixedReader, PrefixedVariableReader
 from shardstore.tables.table_file import TableFile
@@ -84,7 +84,7 @@ class SectionReaders:
         return VariableColumnReader(self.blocks, index.values_at * 0, index.offsets_at)
 
     @cached_property
-    def values(self) -> ColumnReader:
+    def values(self) -> ValueReader:
         """The column of values."""
         index, properties = self.block_index, self._file.properties
         if properties.value_stride:

@@ -25,6 +25,7 @@ from shardstore.tables.chunk import Chunk
 from shardstore.tables.column_items import as_list
 from shardstore.tables.column_reader import ColumnReader, VariableColumnReader, array_head
 from shardstore.tables.digests import Digests, digest_of
+from shardstore.tables.lazy_items import LAZY_BYTES_MIN
 from shardstore.tables.lookup_counts import LookupCounts
 from shardstore.tables.not_ready import NOT_READY, NotReady
 from shardstore.tables.padded_keys import PaddedKeys
@@ -186,7 +187,7 @@ class Table:
         return LayerPage(
             _column(readers.keys, stretches),
             partial(_column, readers.values, stretches),
-            partial(_list, readers.values, stretches),
+            partial(_value_items, readers, stretches),
             last - first,
             _edge(readers.keys, stretches[0], 0),
             _edge(readers.keys, stretches[-1], -1),
@@ -354,9 +355,18 @@ def _column(column: ColumnReader, stretches: Sequence[BlockStretch]) -> Column:
     return Column(b"".join((head, *_bodies(column, stretches))), bool(column.stride))
 
 
-def _list(column: ColumnReader, stretches: Sequence[BlockStretch]) -> list[bytes]:
-    """Return these entries, of which none is a tombstone, each cut from its block at once."""
-    return list(chain.from_iterable(column.items(*stretch) for stretch in stretches))  # type: ignore[misc]
+def _value_items(readers: SectionReaders, stretches: Sequence[BlockStretch]) -> Sequence[bytes]:
+    """Return the values of these entries, of which none is a tombstone. Large ones are cut when they are read.
+
+    The first block says whether they are large.
+    """
+    index, block = readers.block_index, stretches[0].block
+    if not readers.blocks.are_shared or index.rebuilt_bytes[block] < LAZY_BYTES_MIN * index.entries[block]:
+        return list(chain.from_iterable(readers.values.items(*stretch) for stretch in stretches))  # type: ignore[misc]
+    _, blocks, firsts, lasts = zip(*stretches, strict=True)
+    counts = np.array(lasts) - firsts
+    places = np.arange(counts.sum()) + np.repeat(firsts - (np.cumsum(counts) - counts), counts)
+    return readers.values.lazily(np.repeat(blocks, counts), places)
 
 
 def _items(column: ColumnReader, stretches: Sequence[BlockStretch]) -> Values:

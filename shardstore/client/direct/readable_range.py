@@ -133,7 +133,8 @@ class ReadableRange:
             segment = self._files.segment(self._segment, slot[1])
             layers = segment.layers()
             if self._words[self._sequence_at] == slot[0]:
-                return TableView(owned, layers, segment.tables, self._empty_of(segment.manifest.version))
+                empty = self._empty_of(segment.manifest.version)
+                return TableView(owned, layers, segment.tables, segment.entry_bytes, empty)
         return None
 
     def _empty_of(self, version: int) -> EmptyRanges:
