@@ -97,13 +97,14 @@ class Segment:
 
     def look_up(self, wanted: Wanted) -> Held:
         """Return for each key what the newest layer that has it holds; None if no layer has it. Raises Corruption."""
-        if len(wanted) <= FEW_KEYS:
+        count = len(wanted)
+        if count <= FEW_KEYS:
             return held_of(list(map(self.get, wanted.as_list(), wanted.digests.tolist())))
-        self.keys_asked += len(wanted)
-        found: Held = np.empty(len(wanted), object)
-        left = places = np.arange(len(wanted))
+        self.keys_asked += count
+        found: Held = np.empty(count, object)
+        left = places = np.arange(count)
         for layer in self._newest_first():
-            if len(left) < len(wanted):
+            if len(left) < len(places):
                 wanted, places = wanted.at(left), places[left]
             self.layers_asked += len(places)
             left = layer.fill(found, wanted, places)

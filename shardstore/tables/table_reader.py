@@ -39,6 +39,7 @@ from shardstore.wire.columns import Column
 FEW_KEYS = 16
 """Up to this many keys are looked up one by one, as array operations have a higher fixed cost."""
 _NOTHING = Column(b"", False)
+_NO_NUMBERS: Integers = np.empty(0, np.int64)
 
 
 class Block(NamedTuple):
@@ -129,12 +130,12 @@ class Table:
         passed = np.flatnonzero(self.may_contain(wanted.digests)) if self.lookups.most_are_absent else None
         asked, numbers = _candidates(readers, wanted.digests, passed)
         blocks, rows = np.divmod(numbers, BLOCK_ENTRIES)
-        is_held = np.zeros(len(wanted), np.bool_)
+        held = []
         for group in readers.blocks.groups(blocks) if len(blocks) else ():
             readers.blocks.load(blocks[group])
-            is_held[_fill(readers, found, wanted, places, asked[group], blocks[group], rows[group])] = True
-        still: Integers = (~is_held).nonzero()[0]
-        self.lookups.note_batch(len(wanted), len(wanted) - len(still), None if passed is None else len(passed))
+            held.append(_fill(readers, found, wanted, places, asked[group], blocks[group], rows[group]))
+        still = _others(len(places), held)
+        self.lookups.note_batch(len(places), len(places) - len(still), None if passed is None else len(passed))
         return still
 
     def may_contain(self, digests: Digests) -> Mask:
@@ -314,6 +315,16 @@ def _candidates(readers: SectionReaders, digests: Digests, passed: Integers | No
         return readers.hash_index.candidates(digests)
     asked, numbers = readers.hash_index.candidates(digests[passed])
     return passed[asked], numbers
+
+
+def _others(count: int, held: Sequence[Integers]) -> Integers:
+    """Return which of the numbers below `count` are in none of these arrays, which have each number once at most."""
+    if sum(map(len, held)) == count:
+        return _NO_NUMBERS
+    is_other = np.ones(count, np.bool_)
+    for numbers in held:
+        is_other[numbers] = False
+    return is_other.nonzero()[0]
 
 
 def _fill(
