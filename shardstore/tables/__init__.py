@@ -24,6 +24,7 @@ table_reader.py       reads a table
   section_readers.py    index, filter, blocks and columns of an open table
   column_reader.py      reads a column
   column_items.py       the items of a column in memory
+  lazy_items.py         large items, each cut from the mapped file when it is read
   prefixed_reader.py    reads keys that are stored without their common prefix
   lookup_counts.py      lookup statistics
 not_ready.py          the answer of a read that may change nothing where it would have to

@@ -13,6 +13,7 @@ import numpy as np
 from shardstore.identifiers import TOMBSTONE, Buffer, Stored, new_expiring
 from shardstore.tables.blocks import Blocks
 from shardstore.tables.column_items import NIL_BYTES, bin_head_bytes, bin_head_bytes_of, windows
+from shardstore.tables.lazy_items import LazyItems
 from shardstore.tables.padded_keys import PaddedKeys
 from shardstore.tables.table_format import OFFSET_BYTES, FixedItems, Integers, Values
 from shardstore.wire.columns import positions_of
@@ -50,6 +51,13 @@ class ColumnReader(Protocol):
         """Return the items first to last (excluded) of a block."""
 
 
+class ValueReader(ColumnReader, Protocol):
+    """A column of values."""
+
+    def lazily(self, blocks: Integers, places: Integers) -> LazyItems:
+        """Return the items at these places of these blocks of a mapped file, of which none is a tombstone."""
+
+
 class FixedColumnReader:
     """A column of items of one length. `begins`: where the column begins in each block."""
 
@@ -83,6 +91,11 @@ class FixedColumnReader:
         """Return the items first to last (excluded) of a block."""
         items: list[Stored] = np.frombuffer(self.stretch(content, block, first, last), self._kind).tolist()
         return items
+
+    def lazily(self, blocks: Integers, places: Integers) -> LazyItems:
+        """Return the items at these places of these blocks of a mapped file."""
+        begins = self._blocks.begins[blocks] + self._begins[blocks] + places * self.stride
+        return LazyItems(self._blocks.slices, begins.tolist(), (begins + self.stride).tolist())
 
 
 class VariableColumnReader:
@@ -143,6 +156,11 @@ class VariableColumnReader:
     def items(self, content: memoryview, block: int, first: int, last: int) -> list[Stored]:
         """Return the items first to last (excluded) of a block."""
         return decode_variable(self.stretch(content, block, first, last), last - first)
+
+    def lazily(self, blocks: Integers, places: Integers) -> LazyItems:
+        """Return the items at these places of these blocks of a mapped file, of which none is a tombstone."""
+        firsts, lasts = self._bounds(blocks, places)
+        return LazyItems(self._slices, (firsts + bin_head_bytes(lasts - firsts)).tolist(), lasts.tolist())
 
 
 class ExpiringColumnReader(VariableColumnReader):

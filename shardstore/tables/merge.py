@@ -6,7 +6,7 @@ Keys of one length are sorted as columns of integers, others with a dictionary; 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import chain
+from itertools import chain, count
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from shardstore.identifiers import Stored
 from shardstore.tables.column_items import as_list
-from shardstore.tables.table_format import Entries, FixedItems, Integers, Values
+from shardstore.tables.table_format import Entries, FixedItems, Integers, Keys, Values
 
 Words: TypeAlias = npt.NDArray[np.uint64]
 _WORD_BYTES = 8
@@ -24,7 +24,7 @@ def merge_entries(oldest_to_newest: Sequence[Entries]) -> Entries:
     """Return the entries of all sources, which need not be sorted, in key order. There must be a source."""
     key_columns, value_columns = zip(*oldest_to_newest, strict=True)
     if not _are_one_layout(key_columns):
-        return _merge_in_a_dictionary(oldest_to_newest)
+        return _merge_in_a_dictionary(key_columns, value_columns)
     keys = np.concatenate(key_columns)
     kept = newest_in_key_order(keys)
     return Entries(keys[kept], _taken(value_columns, kept))
@@ -50,10 +50,15 @@ def _are_one_layout(columns: Sequence[object]) -> bool:
     return all(isinstance(column, np.ndarray) and column.dtype == columns[0].dtype for column in columns)  # type: ignore[attr-defined]
 
 
-def _merge_in_a_dictionary(oldest_to_newest: Sequence[Entries]) -> Entries:
-    entries: dict[bytes, Stored] = {}
-    for keys, values in oldest_to_newest:
-        entries.update(zip(as_list(keys), as_list(values), strict=True))
+def _merge_in_a_dictionary(key_columns: Sequence[Keys], value_columns: Sequence[Values]) -> Entries:
+    """Values of one length are copied as rows of an array: an object for each would be one copy more."""
+    keys = chain.from_iterable(map(as_list, key_columns))
+    if _are_one_layout(value_columns):
+        place_of = dict(zip(keys, count(), strict=False))
+        ordered = sorted(place_of)
+        places = np.fromiter(map(place_of.__getitem__, ordered), np.int64, len(ordered))
+        return Entries(ordered, _taken(value_columns, places))
+    entries: dict[bytes, Stored] = dict(zip(keys, chain.from_iterable(map(as_list, value_columns)), strict=True))
     ordered = sorted(entries)
     return Entries(ordered, list(map(entries.__getitem__, ordered)))
 

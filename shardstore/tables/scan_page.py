@@ -31,7 +31,7 @@ STRETCH_ENTRIES_MIN = 16
 STRETCH_ENTRIES_MAX = 4_096
 ALONE_ENTRIES_MIN = 4 * BLOCK_ENTRIES
 """A layer with fewer entries before those of the next layer begin does not get a page of its own."""
-ValueList: TypeAlias = Callable[[], list[bytes]]
+ValueItems: TypeAlias = Callable[[], Sequence[bytes]]
 _NO_VALUES = Column(b"", True)
 """Stands for the values of a page of keys: any number of empty ones."""
 
@@ -67,28 +67,42 @@ def scan_page(
 
     It has what has not expired by this moment.
     """
-    return _scan(oldest_to_newest, wanted, reverse, keys_only, limit, now_ms)[0]
+    return _scan(oldest_to_newest, wanted, reverse, keys_only, limit, SCAN_PAGE_BYTES, now_ms)[0]
 
 
-def scan_page_and_list(
-    oldest_to_newest: Sequence[Ordered], wanted: KeyRange, reverse: bool, limit: int, now_ms: int
-) -> tuple[EncodedPage, ValueList]:
-    """Return the next page of keys, and what makes the list of their values without a column of them."""
-    return _scan(oldest_to_newest, wanted, reverse, True, limit, now_ms)
+def scan_page_and_values(
+    oldest_to_newest: Sequence[Ordered],
+    wanted: KeyRange,
+    reverse: bool,
+    limit: int,
+    stored_bytes_max: int,
+    now_ms: int,
+) -> tuple[EncodedPage, ValueItems]:
+    """Return the next page of keys, and what gives their values without a column of them.
+
+    Entries that are returned as they are stored have about `stored_bytes_max` bytes.
+    """
+    return _scan(oldest_to_newest, wanted, reverse, True, limit, stored_bytes_max, now_ms)
 
 
 def _scan(
-    oldest_to_newest: Sequence[Ordered], wanted: KeyRange, reverse: bool, keys_only: bool, limit: int, now_ms: int
-) -> tuple[EncodedPage, ValueList]:
+    oldest_to_newest: Sequence[Ordered],
+    wanted: KeyRange,
+    reverse: bool,
+    keys_only: bool,
+    limit: int,
+    bytes_max: int,
+    now_ms: int,
+) -> tuple[EncodedPage, ValueItems]:
     entries_max = min(limit or SCAN_PAGE_ENTRIES, SCAN_PAGE_ENTRIES)
     layers = [layer for layer in oldest_to_newest if layer.extent(wanted) is not None]
-    stored = _stored_page(layers, wanted, reverse, keys_only, entries_max)
+    stored = _stored_page(layers, wanted, reverse, keys_only, entries_max, bytes_max)
     return stored or _merged_page(layers, wanted, reverse, keys_only, entries_max, now_ms)
 
 
 def _stored_page(
-    layers: Sequence[Ordered], wanted: KeyRange, reverse: bool, keys_only: bool, entries_max: int
-) -> tuple[EncodedPage, ValueList] | None:
+    layers: Sequence[Ordered], wanted: KeyRange, reverse: bool, keys_only: bool, entries_max: int, bytes_max: int
+) -> tuple[EncodedPage, ValueItems] | None:
     """Entries of one layer as they are stored, up to those of another layer; None if that is not worth a page."""
     alone = lone_stretch(layers, wanted, reverse)
     if alone is None:
@@ -96,19 +110,19 @@ def _stored_page(
     layer, stretch = alone
     if stretch != wanted and not layer.marks(stretch, reverse, ALONE_ENTRIES_MIN, SCAN_PAGE_BYTES):
         return None
-    page = layer.page(stretch, reverse, entries_max, SCAN_PAGE_BYTES)
+    page = layer.page(stretch, reverse, entries_max, bytes_max)
     if page is None:
         return None
     if page.exhausted:
         resume = _resume_at(behind(stretch, wanted, reverse), reverse)
     else:
         resume = _behind_key(page.first_key if reverse else page.last_key, wanted, reverse)
-    return EncodedPage(page.keys, _NO_VALUES if keys_only else page.values(), page.entries, resume), page.value_list
+    return EncodedPage(page.keys, _NO_VALUES if keys_only else page.values(), page.entries, resume), page.value_items
 
 
 def _merged_page(
     layers: Sequence[Ordered], wanted: KeyRange, reverse: bool, keys_only: bool, entries_max: int, now_ms: int
-) -> tuple[EncodedPage, ValueList]:
+) -> tuple[EncodedPage, ValueItems]:
     """The entries of a stretch that have values; none if there are more deleted keys than one page skips."""
     passed, looked_at = None, 0
     living, rest = _living_of_stretch(layers, wanted, reverse, entries_max, now_ms)

@@ -18,6 +18,7 @@ from shardstore.tables.column_reader import (
     ColumnReader,
     ExpiringColumnReader,
     FixedColumnReader,
+    ValueReader,
     VariableColumnReader,
 )
 from shardstore.tables.hash_index import HashIndex
@@ -89,7 +90,7 @@ class SectionReaders:
         return VariableColumnReader(self.blocks, index.values_at * 0, index.offsets_at)
 
     @cached_property
-    def values(self) -> ColumnReader:
+    def values(self) -> ValueReader:
         """The column of values."""
         index, properties = self.block_index, self._file.properties
         if properties.value_stride:

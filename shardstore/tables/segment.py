@@ -34,6 +34,7 @@ class Segment:
     record_bytes    space that these tables take in the manifest
     entries         entries of the tables; tombstones, expired entries and entries that a newer table hides are included
     bytes           size of the tables' files, counting of a virtual part only its share
+    entry_bytes     of `bytes`, the mean for each entry
     delta_bytes     of `bytes`, those of deltas; `main_bytes` and `bottoms_bytes` (oldest first) likewise
     linked_bytes    of `bytes`, those in files that were written under another name
     outside_bytes   the bytes of virtual parts' files that are outside their share
@@ -97,13 +98,14 @@ class Segment:
 
     def look_up(self, wanted: Wanted) -> Held:
         """Return for each key what the newest layer that has it holds; None if no layer has it. Raises Corruption."""
-        if len(wanted) <= FEW_KEYS:
+        count = len(wanted)
+        if count <= FEW_KEYS:
             return held_of(list(map(self.get, wanted.as_list(), wanted.digests.tolist())))
-        self.keys_asked += len(wanted)
-        found: Held = np.empty(len(wanted), object)
-        left = places = np.arange(len(wanted))
+        self.keys_asked += count
+        found: Held = np.empty(count, object)
+        left = places = np.arange(count)
         for layer in self._newest_first():
-            if len(left) < len(wanted):
+            if len(left) < len(places):
                 wanted, places = wanted.at(left), places[left]
             self.layers_asked += len(places)
             left = layer.fill(found, wanted, places)
@@ -179,6 +181,7 @@ class Segment:
         self.main_bytes = share_bytes_of(manifest.main)
         self.bottoms_bytes = tuple(map(share_bytes_of, manifest.bottoms))
         self.bytes = self.delta_bytes + self.main_bytes + sum(self.bottoms_bytes)
+        self.entry_bytes = self.bytes // max(1, self.entries)
         self.linked_bytes = sum(record.share_bytes for record in manifest.tables if record.is_linked)
         self.outside_bytes = sum(record.outside_bytes for record in manifest.tables)
         self.old_files = {formats.TABLE.kind: manifest.old_tables, formats.MANIFEST.kind: int(manifest.is_old)}

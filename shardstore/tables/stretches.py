@@ -34,12 +34,12 @@ class KeyMark(NamedTuple):
 class LayerPage:
     """Consecutive entries as they are stored, ready to be sent. Unless `exhausted`, the layer may hold more.
 
-    `values` makes their column, which a scan of keys does not need, and `value_list` makes a list instead.
+    `values` makes their column, which a scan of keys does not need, and `value_items` the values themselves.
     """
 
     keys: Column
     values: Callable[[], Column]
-    value_list: Callable[[], list[bytes]]
+    value_items: Callable[[], Sequence[bytes]]
     entries: int
     first_key: bytes
     last_key: bytes

@@ -25,6 +25,7 @@ from shardstore.tables.column_items import as_list
 from shardstore.tables.column_reader import ColumnReader, VariableColumnReader, array_head
 from shardstore.tables.digests import Digests, digest_of
 from shardstore.tables.expired import are_living
+from shardstore.tables.lazy_items import LAZY_BYTES_MIN
 from shardstore.tables.lookup_counts import LookupCounts
 from shardstore.tables.not_ready import NOT_READY, NotReady
 from shardstore.tables.padded_keys import PaddedKeys
@@ -38,6 +39,7 @@ from shardstore.wire.columns import Column
 FEW_KEYS = 16
 """Up to this many keys are looked up one by one, as array operations have a higher fixed cost."""
 _NOTHING = Column(b"", False)
+_NO_NUMBERS: Integers = np.empty(0, np.int64)
 
 
 class Block(NamedTuple):
@@ -129,12 +131,12 @@ class Table:
         passed = np.flatnonzero(self.may_contain(wanted.digests)) if self.lookups.most_are_absent else None
         asked, numbers = _candidates(readers, wanted.digests, passed)
         blocks, rows = np.divmod(numbers, BLOCK_ENTRIES)
-        is_held = np.zeros(len(wanted), np.bool_)
+        held = []
         for group in readers.blocks.groups(blocks) if len(blocks) else ():
             readers.blocks.load(blocks[group])
-            is_held[_fill(readers, found, wanted, places, asked[group], blocks[group], rows[group])] = True
-        still: Integers = (~is_held).nonzero()[0]
-        self.lookups.note_batch(len(wanted), len(wanted) - len(still), None if passed is None else len(passed))
+            held.append(_fill(readers, found, wanted, places, asked[group], blocks[group], rows[group]))
+        still = _others(len(places), held)
+        self.lookups.note_batch(len(places), len(places) - len(still), None if passed is None else len(passed))
         return still
 
     def may_contain(self, digests: Digests) -> Mask:
@@ -187,7 +189,7 @@ class Table:
         return LayerPage(
             _column(readers.keys, stretches),
             partial(_column, readers.values, stretches),
-            partial(_list, readers.values, stretches),
+            partial(_value_items, readers, stretches),
             last - first,
             _edge(readers.keys, stretches[0], 0),
             _edge(readers.keys, stretches[-1], -1),
@@ -321,6 +323,16 @@ def _candidates(readers: SectionReaders, digests: Digests, passed: Integers | No
     return passed[asked], numbers
 
 
+def _others(count: int, held: Sequence[Integers]) -> Integers:
+    """Return which of the numbers below `count` are in none of these arrays, which have each number once at most."""
+    if sum(map(len, held)) == count:
+        return _NO_NUMBERS
+    is_other = np.ones(count, np.bool_)
+    for numbers in held:
+        is_other[numbers] = False
+    return is_other.nonzero()[0]
+
+
 def _fill(
     readers: SectionReaders,
     found: Held,
@@ -360,9 +372,18 @@ def _column(column: ColumnReader, stretches: Sequence[BlockStretch]) -> Column:
     return Column(b"".join((head, *_bodies(column, stretches))), bool(column.stride))
 
 
-def _list(column: ColumnReader, stretches: Sequence[BlockStretch]) -> list[bytes]:
-    """Return these entries, of which none is a tombstone, each cut from its block at once."""
-    return list(chain.from_iterable(column.items(*stretch) for stretch in stretches))  # type: ignore[misc]
+def _value_items(readers: SectionReaders, stretches: Sequence[BlockStretch]) -> Sequence[bytes]:
+    """Return the values of these entries, of which none is a tombstone. Large ones are cut when they are read.
+
+    The first block says whether they are large.
+    """
+    index, block = readers.block_index, stretches[0].block
+    if not readers.blocks.are_shared or index.rebuilt_bytes[block] < LAZY_BYTES_MIN * index.entries[block]:
+        return list(chain.from_iterable(readers.values.items(*stretch) for stretch in stretches))  # type: ignore[misc]
+    _, blocks, firsts, lasts = zip(*stretches, strict=True)
+    counts = np.array(lasts) - firsts
+    places = np.arange(counts.sum()) + np.repeat(firsts - (np.cumsum(counts) - counts), counts)
+    return readers.values.lazily(np.repeat(blocks, counts), places)
 
 
 def _items(column: ColumnReader, stretches: Sequence[BlockStretch]) -> Values:

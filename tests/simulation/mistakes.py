@@ -308,7 +308,7 @@ def _view_whatever_is_in_memory(readable: ReadableRange, owned: KeyRange) -> Tab
     if slot is None:
         return None
     segment = readable._files.segment(readable.route.segment, slot[1])
-    return TableView(owned, segment.layers(), segment.tables, EmptyRanges())
+    return TableView(owned, segment.layers(), segment.tables, segment.entry_bytes, EmptyRanges())
 
 
 def _page_without_view(reader: Reader, call: PageCall, routes: RouteMap) -> Page | Ask:

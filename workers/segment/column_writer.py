@@ -56,7 +56,7 @@ class EncodedColumn:
 
 def encode_fixed_items(items: Sequence[bytes] | FixedItems, stride: int) -> EncodedColumn:
     """Encode items that all have this length."""
-    body = as_array(items, stride).tobytes()
+    body = np.ascontiguousarray(as_array(items, stride)).view(np.uint8).data
     assert len(body) == len(items) * stride
     offsets = np.arange(len(items) + 1, dtype=np.int64) * stride
     return EncodedColumn(body, offsets, True, np.array([stride], dtype=np.int64))

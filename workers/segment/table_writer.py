@@ -9,10 +9,10 @@ from types import TracebackType
 
 import numpy as np
 
-from shardstore.checksum import checksum
+from shardstore.checksum import checksum, checksum_of
 from shardstore.compression import Codec, codec_of, is_worth_it
 from shardstore.errors import StorageFailure
-from shardstore.identifiers import Expiring
+from shardstore.identifiers import Buffer, Expiring
 from shardstore.limits import BLOCK_ENTRIES
 from shardstore.seams.filesystem import Filesystem
 from shardstore.segment_options import DEFAULTS, SegmentOptions
@@ -72,7 +72,7 @@ class TableWriter:
         self._layout = layout
         self._codec = codec_of(options.compression)
         self._file_seed = checksum(header)
-        self._pending = [header]
+        self._pending: list[Buffer] = [header]
         self._offset = len(header)
         self._records: list[BlockRecord] = []
         self._first_keys: list[bytes] = []
@@ -156,22 +156,22 @@ class TableWriter:
         prefix_bytes = prefix_worth_storing(key_list[0], key_list[-1], len(key_list), whole_bytes)
         if prefix_bytes:
             keys = stored_behind_prefix(key_list, keys, prefix_bytes)
-        block = b"".join((keys.items, values.items, keys.offsets, values.offsets))
-        stored = _stored_form(block, self._codec)
-        block_checksum = checksum(stored, seed_at(self._file_seed, self._offset))
+        block = (keys.items, values.items, keys.offsets, values.offsets)
+        block_bytes = sum(map(len, block))
+        stored = _stored_form(block, block_bytes, self._codec)
         self._records.append(
             BlockRecord(
                 self._offset,
-                block_checksum,
-                len(stored),
-                len(block),
+                checksum_of(stored, seed_at(self._file_seed, self._offset)),
+                sum(map(len, stored)),
+                block_bytes,
                 len(keys.items),
                 len(values.items),
                 len(key_list),
                 prefix_bytes,
             )
         )
-        self._append(stored)
+        self._append(*stored)
 
     def _add_section(self, data: bytes) -> Section:
         section = Section(self._offset, len(data), checksum(data, seed_at(self._file_seed, self._offset)))
@@ -202,9 +202,9 @@ class TableWriter:
             compression=self._options.compression,
         )
 
-    def _append(self, data: bytes) -> None:
-        self._pending.append(data)
-        self._offset += len(data)
+    def _append(self, *pieces: Buffer) -> None:
+        self._pending += pieces
+        self._offset += sum(map(len, pieces))
 
     def _flush(self) -> None:
         self._file.append(self._pending)
@@ -253,9 +253,9 @@ def slices_of(entries: Entries) -> Iterator[Entries]:
         yield Entries(keys[first : first + SLICE_ENTRIES], values[first : first + SLICE_ENTRIES])
 
 
-def _stored_form(block: bytes, codec: Codec | None) -> bytes:
-    """The block as it is written to the file. It is compressed if, and only if, it is shorter than `block`."""
+def _stored_form(block: Sequence[Buffer], block_bytes: int, codec: Codec | None) -> Sequence[Buffer]:
+    """The pieces of a block as they are written to the file. They are compressed if, and only if, they are shorter."""
     if codec is None:
         return block
-    compressed = codec.compress(block)
-    return compressed if is_worth_it(len(compressed), len(block)) else block
+    compressed = codec.compress(b"".join(block))
+    return (compressed,) if is_worth_it(len(compressed), block_bytes) else block

@@ -199,7 +199,7 @@ class Page(NamedTuple):
     """
 
     keys: list[bytes]
-    values: list[bytes]
+    values: Sequence[bytes]
     rest: tuple[bytes, bytes] | None
     more: bool
     cursor: bytes = b""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from shardstore.client.calls.calls import Page, ScanPage
 from shardstore.key_range import KeyRange
@@ -11,7 +11,7 @@ from shardstore.wire.columns import Column, decode
 
 
 def page_of(
-    call: ScanPage, owned: KeyRange, keys: Column, values: Callable[[], list[bytes]], entries: int, resume: bytes
+    call: ScanPage, owned: KeyRange, keys: Column, values: Callable[[], Sequence[bytes]], entries: int, resume: bytes
 ) -> Page:
     """The page of the segment that owns the keys `owned`, so far without what the next page needs.
 

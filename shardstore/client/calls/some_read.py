@@ -21,15 +21,10 @@ class SomeRead(NamedTuple):
     read: npt.NDArray[np.bool_]
     flags: int = 0
 
-    def span(self, begin: int, end: int) -> SomeRead:
-        """Return the keys `begin` to `end` (excluded), in the same memory."""
-        return SomeRead(self.values[begin:end], self.read[begin:end])
-
-    def back_at(self, positions: npt.NDArray[np.intp]) -> SomeRead:
-        """Return the same in another order: each key at its position."""
-        values, read = np.empty_like(self.values), np.empty_like(self.read)
-        values[positions], read[positions] = self.values, self.read
-        return SomeRead(values, read, self.flags)
+    def put(self, positions: npt.NDArray[np.intp], values: npt.NDArray[np.object_]) -> None:
+        """Note the values of the keys at these positions."""
+        self.values[positions] = values
+        self.read[positions] = True
 
     def rest(self, keys: Sequence[bytes]) -> list[bytes]:
         """Return the keys that were not read, out of all keys of the batch."""

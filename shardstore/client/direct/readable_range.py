@@ -144,7 +144,8 @@ class ReadableRange:
                 return None
             layers = segment.layers()
             if self._words[self._sequence_at] == slot[0]:
-                return TableView(owned, layers, segment.tables, self._empty_of(segment.manifest.version))
+                empty = self._empty_of(segment.manifest.version)
+                return TableView(owned, layers, segment.tables, segment.entry_bytes, empty)
         return None
 
     def _shown(self, stored: Stored | None, in_doubt: _Doubt) -> bytes | _Doubt | None:

@@ -8,7 +8,7 @@ from weakref import WeakSet
 import numpy as np
 
 from shardstore.client.calls.arguments import Items
-from shardstore.client.calls.batch_pieces import Boundaries, group_by_range
+from shardstore.client.calls.batch_pieces import Boundaries, Positions, group_by_range
 from shardstore.client.calls.calls import Page, ScanPage
 from shardstore.client.calls.some_read import SomeRead
 from shardstore.client.direct.ask import ASK, IN_MEMORY, Ask
@@ -87,6 +87,7 @@ class Reader:
         """Return the values of the keys that can be read."""
         order, spans = group_by_range(keys, boundaries)
         wanted = _wanted(keys) if order is None else _wanted(keys).at(order)
+        positions = np.arange(len(wanted)) if order is None else order
         found = SomeRead(np.empty(len(wanted), object), np.zeros(len(wanted), np.bool_))
         flags = 0
         for number, begin, end in spans:
@@ -94,13 +95,12 @@ class Reader:
             readable = self._readable(route)
             if readable is not None:
                 try:
-                    flags |= _read_some(readable, wanted.span(begin, end), found.span(begin, end))
+                    flags |= _read_some(readable, wanted.span(begin, end), found, positions[begin:end])
                 except _FLAWS:
                     self._files.close(route.segment)
                 if not readable.board.is_current():
                     del self._ranges[route.segment]
-        found = found._replace(flags=flags)
-        return found if order is None else found.back_at(order)
+        return found._replace(flags=flags)
 
     def page(self, call: ScanPage, routes: RouteMap) -> Page | Ask:
         """Return the first page of a scan in a range, or ASK. In a snapshot it has the view for the next pages."""
@@ -176,8 +176,8 @@ def _wanted(keys: Items) -> Wanted:
     return Wanted.fixed(np.frombuffer(keys.frame, f"V{keys.stride}"), keys.items)
 
 
-def _read_some(readable: ReadableRange, wanted: Wanted, found: SomeRead) -> int:
-    """Read keys of a range, and put what it has into `found`.
+def _read_some(readable: ReadableRange, wanted: Wanted, found: SomeRead, positions: Positions) -> int:
+    """Read keys of a range, and put what it has into `found`, each at its position.
 
     Returns flags for the request for those that were not read. Raises Corruption, StorageFailure, FileNotFoundError.
     """
@@ -185,6 +185,5 @@ def _read_some(readable: ReadableRange, wanted: Wanted, found: SomeRead) -> int:
     if isinstance(some, Ask):
         return some.flags
     values, read = some
-    found.values[slice(None) if read is None else read] = values
-    found.read[:] = True if read is None else read
+    found.put(positions if read is None else positions[read], values)
     return 0 if read is None else IN_MEMORY.flags

@@ -10,8 +10,10 @@ from shardstore.identifiers import TOMBSTONE, Stored
 from shardstore.key_range import EVERYTHING, KeyRange
 from shardstore.limits import BLOCK_ENTRIES
 from shardstore.segment_options import DEFAULTS, Compression, SegmentOptions
+from shardstore.tables import table_reader
 from shardstore.tables.blocks import StoredBlocks
 from shardstore.tables.cache import SegmentCache
+from shardstore.tables.lazy_items import LazyItems
 from shardstore.tables.table_format import Identity
 from shardstore.tables.table_reader import FEW_KEYS, LayerPage, Table
 from shardstore.wire.columns import decode
@@ -119,9 +121,34 @@ def test_a_page_is_the_encoded_chunk(layout: str, reverse: bool, entries_max: in
         chunk = table.chunk(key_range, reverse, entries_max, bytes_max)
         assert page is not None
         assert decoded(page) == (list(chunk.keys), list(chunk.values))
-        assert page.value_list() == chunk.values
+        assert list(page.value_items()) == chunk.values
         assert (page.first_key, page.last_key) == (chunk.keys[0], chunk.keys[-1])
         assert page.exhausted == chunk.exhausted
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("reverse", [False, True])
+def test_large_values_of_a_page_are_cut_when_they_are_read(
+    layout: str, reverse: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(table_reader, "LAZY_BYTES_MIN", 1)
+    entries = sample(layout, COUNT)
+    keys = list(entries)
+    table = table_of(entries)
+    for key_range in (EVERYTHING, KeyRange(keys[3], keys[400]), KeyRange(keys[255] + b"\0", keys[256] + b"\0")):
+        page = table.page(key_range, reverse, 300, LOTS)
+        assert page is not None
+        items = page.value_items()
+        assert isinstance(items, LazyItems)
+        assert list(items) == table.chunk(key_range, reverse, 300, LOTS).values
+
+
+def test_values_of_compressed_blocks_are_cut_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(table_reader, "LAZY_BYTES_MIN", 1)
+    entries = {b"%05d" % number: b"the same" * 9 for number in range(COUNT)}
+    page = table_of(entries, SegmentOptions(compression=Compression.ZSTD)).page(EVERYTHING, False, 300, LOTS)
+    assert page is not None
+    assert page.value_items() == [b"the same" * 9] * 300
 
 
 def test_bytes_bound_a_page_to_few_blocks() -> None:

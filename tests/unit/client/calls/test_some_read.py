@@ -30,14 +30,14 @@ def test_what_was_read_and_the_rest_are_all(rows: list[tuple[bytes, bytes | None
 
 
 @given(ROWS, st.randoms())
-def test_what_was_read_in_another_order_gets_back_to_its_places(
+def test_what_is_read_in_parts_and_in_another_order_gets_to_its_positions(
     rows: list[tuple[bytes, bytes | None, bool]], random: Random
 ) -> None:
     values, read = [row[1] for row in rows], [row[2] for row in rows]
-    order = random.sample(range(len(rows)), len(rows))
-    some = SomeRead(np.empty(len(rows), object), np.zeros(len(rows), np.bool_), 3)
-    for at, place in enumerate(order):
-        part = some.span(at, at + 1)
-        part.values[:], part.read[:] = [values[place]], read[place]
-    back = some.back_at(np.array(order, np.intp))
-    assert (back.values.tolist(), back.read.tolist(), back.flags) == (values, read, 3)
+    order = np.array(random.sample(range(len(rows)), len(rows)), np.intp)
+    some = SomeRead(np.empty(len(rows), object), np.zeros(len(rows), np.bool_))
+    for part in (order[::2], order[1::2]):
+        positions = part[[read[at] for at in part]]
+        some.put(positions, np.fromiter(map(values.__getitem__, positions), object, len(positions)))
+    assert some.read.tolist() == read
+    assert some.values.tolist() == [value if is_read else None for value, is_read in zip(values, read, strict=True)]

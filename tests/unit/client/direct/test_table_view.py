@@ -11,9 +11,10 @@ from shardstore.client.direct.table_view import TableView
 from shardstore.errors import Corruption
 from shardstore.identifiers import TOMBSTONE, Stored
 from shardstore.key_range import EVERYTHING, KeyRange
-from shardstore.limits import SECOND_NS
+from shardstore.limits import KIB, SECOND_NS
 from shardstore.tables import deleted_keys, scan_page
 from shardstore.tables.empty_ranges import EmptyRanges
+from shardstore.tables.lazy_items import LazyItems
 from shardstore.tables.table_format import HEADER_BYTES, Identity
 from shardstore.tables.table_reader import Table
 from tests.unit.faulty_filesystem import FaultyFilesystem
@@ -45,8 +46,8 @@ def tables_of(filesystem: FaultyFilesystem, *oldest_to_newest: dict[bytes, Store
     return tables
 
 
-def view_of(tables: list[Table], owned: KeyRange = EVERYTHING) -> TableView:
-    return TableView(owned, tables, len(tables), EmptyRanges())
+def view_of(tables: list[Table], owned: KeyRange = EVERYTHING, entry_bytes: int = 7) -> TableView:
+    return TableView(owned, tables, len(tables), entry_bytes, EmptyRanges())
 
 
 def asked(start: bytes = b"", end: bytes = b"", reverse: bool = False, limit: int = 0) -> ScanPage:
@@ -89,6 +90,21 @@ def test_it_goes_on_when_the_files_are_removed(filesystem: FaultyFilesystem) -> 
     for number in (1, 2):
         filesystem.remove(Identity(STORE, 7, number).path)
     assert [*keys, *(key for page in pages for key in page.keys)] == sorted(LIVING)
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_large_values_are_cut_when_they_are_read_and_a_page_has_more_of_them(
+    filesystem: FaultyFilesystem, reverse: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scan_page, "SCAN_PAGE_ENTRIES", 700)
+    large: dict[bytes, Stored] = {b"k%03d" % number: b"%03d" % number * KIB for number in range(700)}
+    tables = tables_of(filesystem, large)
+    pages = list(pages_of(view_of(tables, entry_bytes=3 * KIB), asked(reverse=reverse)))
+    assert [len(page.keys) for page in pages] == [700]
+    assert len(view_of(tables, entry_bytes=KIB - 1).page(asked(reverse=reverse)).keys) < 700
+    filesystem.remove(Identity(STORE, 7, 1).path)
+    assert isinstance(pages[0].values, LazyItems)
+    assert dict(zip(pages[0].keys, pages[0].values, strict=True)) == large
 
 
 def test_one_that_is_apart_reads_with_readers_of_its_own(filesystem: FaultyFilesystem) -> None:
