@@ -37,7 +37,7 @@ from shardstore.wire.columns import InvalidColumn
 from shardstore.wire.link_names import ROUTER
 from shardstore.wire.messages import Assignments, Lease, Refusal, decode
 from shardstore.wire.topology import OrderMessage, Retire
-from shardstore.wire.wire_format import WRITES, Header, MalformedMessage, Op, Status, decode_message
+from shardstore.wire.wire_format import Header, MalformedMessage, Op, Status, decode_message
 from shardstore.workers.board.worker_board import WorkerBoard
 from shardstore.workers.load.meter import LoadMeter
 from shardstore.workers.maintenance.queue import MaintenanceQueue
@@ -103,7 +103,9 @@ class WorkerCore:
         self._load = LoadMeter(options.worker, entropy, self._holdings.cuts_of)
         self._remote_reads = RemoteReads(client_of_worker(options.worker), entropy.below(2**63))
         self._due_ns = 0
-        """When the next Tick is due, as of the latest event that was no read."""
+        """When the next Tick is due, as of the last turn with an event that was no read."""
+        self._is_to_follow_up = False
+        """Whether any event but a read has come since the last turn."""
         self._stopping = False
         self._stopped = False
         self._counts: Counter[str] = Counter()
@@ -128,17 +130,38 @@ class WorkerCore:
         """Handle one event. Returns the effects."""
         if self._stopped:  # what was under way is finished after the next start
             return []
-        if type(event) is Received:
-            return self._received(event, now_ns)
-        return self._handle(event, now_ns) + self._what_follows(now_ns)
+        if type(event) is not Received:
+            self._is_to_follow_up = True
+            return self._handle(event, now_ns)
+        link, frames = event.link, event.frames
+        try:
+            header = decode_message(frames)
+            op = header.op
+            if not header.status and (link != ROUTER or op not in ORDERS):
+                effects = self._requested(Asker(link, event.peer, header), op, frames, now_ns)
+                if op == _GET:
+                    return effects
+            elif link == ROUTER:
+                effects = self._heard_router(header, frames, now_ns)
+            else:
+                raise MalformedMessage("a reply where a request is expected")
+        except (MalformedMessage, InvalidColumn) as error:
+            self._counts["malformed messages"] += 1
+            effects = refuse_malformed(event, str(error))
+        self._is_to_follow_up = True
+        return effects
 
-    def _what_follows(self, now_ns: int) -> list[Effect]:
+    def end_turn(self, now_ns: int) -> list[Effect]:
         """What any event but a read may make due: the end, the next step of a change, a job, a larger lease."""
+        if not self._is_to_follow_up or self._stopped:
+            return []
+        self._is_to_follow_up = False
         service = self.service
         effects: list[Effect] = []
         if self._stopping:
             effects = self._stop_when_idle()
         elif service is not None:
+            service.seal_when_grown()
             if self._changes.orders:
                 effects += self._changes.advance(service.writes, service.maintenance, now_ns)
             effects += service.maintenance.next_jobs(now_ns)
@@ -199,25 +222,6 @@ class WorkerCore:
             self.service.scans.open.close_all_of(link, peer)
         return []
 
-    def _received(self, event: Received, now_ns: int) -> list[Effect]:
-        link, frames = event.link, event.frames
-        try:
-            header = decode_message(frames)
-            op = header.op
-            if not header.status and (link != ROUTER or op not in ORDERS):
-                effects = self._requested(Asker(link, event.peer, header), op, frames, now_ns)
-                if op == _GET:
-                    return effects
-            elif link == ROUTER:
-                effects = self._heard_router(header, frames, now_ns)
-            else:
-                raise MalformedMessage("a reply where a request is expected")
-        except (MalformedMessage, InvalidColumn) as error:
-            self._counts["malformed messages"] += 1
-            effects = refuse_malformed(event, str(error))
-        effects += self._what_follows(now_ns)
-        return effects
-
     def _heard_router(self, header: Header, frames: list[bytes], now_ns: int) -> list[Effect]:
         match header.op:
             case Op.CHANGE:
@@ -250,10 +254,7 @@ class WorkerCore:
             if self.service is None or (owned is None and not self._holdings.is_asked_itself(asker.header)):
                 self._counts["turned away"] += 1
                 return [self._holdings.turn_away(asker, self._registration.routes)]
-            effects = self.service.operations.handle(owned, asker, frames, now_ns)
-            if asker.header.op in WRITES:
-                self.service.seal_when_grown()
-            return effects
+            return self.service.operations.handle(owned, asker, frames, now_ns)
         except (InvalidRequest, Busy, ScanInvalidated, Corruption, StorageFailure, Unavailable) as error:
             self._counts[_COUNTED.get(type(error), "failed requests")] += 1
             if isinstance(error, Busy):

@@ -52,7 +52,7 @@ class ZmtpStream(Stream):
         self._bytes_max = 0
         self._flags = 0
         self._frame: FramePieces | None = None
-        self._send([_GREETING], len(_GREETING))
+        self._send([_GREETING])
 
     def is_quiet(self) -> bool:
         """Whether there are no unsent bytes and no incomplete message."""
@@ -70,7 +70,7 @@ class ZmtpStream(Stream):
         for frame in frames:
             pieces += (_head(_MORE, len(frame)), frame)
         pieces[-2] = _head(0, len(frames[-1]))
-        return self._send(pieces, sum(map(len, pieces)))
+        return self._send(pieces)
 
     def close(self) -> None:
         """Close the socket; drop unsent bytes and an incomplete message."""
@@ -184,8 +184,7 @@ class ZmtpStream(Stream):
         return []
 
     def _send_command(self, command: bytes) -> None:
-        head = _head(_COMMAND, len(command))
-        self._send([head, command], len(head) + len(command))
+        self._send([_head(_COMMAND, len(command)), command])
 
 
 def _head(flags: int, size: int) -> bytes:

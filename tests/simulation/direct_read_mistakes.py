@@ -76,6 +76,8 @@ def _read_at_the_former_look(readable: ReadableRange, key: bytes) -> Stored | No
     look, digest = readable._look, digest_of(key)
     if look is None or any(readable._is_in_memory(named, digest) for named in (look.active, look.sealed)):
         return NOT_READY
+    if look.segment is None:
+        return NOT_READY
     return look.segment.get_ready(key, digest)
 
 
