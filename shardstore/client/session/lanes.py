@@ -270,12 +270,18 @@ class Lane:
         if not at:
             self.retries.append(share)
 
-    def end_turn(self, request: Request) -> None:
-        """Remove a write that is DONE from the turns, and let the next one be sent."""
-        first = self.turns[0] is request
-        self.turns.remove(request)
-        if first and self.turns and self.turns[0].lane is self:
-            self.retries.append(self.turns[0])
+    def end_turn(self, request: Request) -> bool:
+        """Remove a request that is DONE from the turns, and let the next one be sent. Returns False if it has none."""
+        turns = self.turns
+        if turns[0] is request:
+            del turns[0]
+            if turns and turns[0].lane is self:
+                self.retries.append(turns[0])
+        elif request in turns:
+            turns.remove(request)
+        else:
+            return False
+        return True
 
     def check_invariants(self) -> None:
         """Raise AssertionError if an invariant of this class does not hold."""

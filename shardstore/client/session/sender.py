@@ -273,10 +273,8 @@ class Sender:
         self._requests[self._sequence, request.lane.segment] = request
 
     def _end_turn(self, request: Request, lane: Lane) -> None:
-        if request in lane.turns:
-            lane.end_turn(request)
-            if lane.writes or lane.retries or lane.reads:
-                self.offer(lane)
+        if lane.turns and lane.end_turn(request) and (lane.writes or lane.retries or lane.reads):
+            self.offer(lane)
 
     def _watch_call(self, request: Request) -> None:
         """If a request is `alone`, give its call a timer of its own, since the request may lose its timer."""
