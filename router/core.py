@@ -109,6 +109,10 @@ class RouterCore:
             effects = [*effects, Stop()]
         return effects
 
+    def end_turn(self, now_ns: int) -> list[Effect]:
+        """Nothing: every event does what it makes due."""
+        return []
+
     def wakeup_ns(self) -> int | None:
         """The time of the next Tick, earlier if the policies are due. None if no worker needs one."""
         return self._due_ns

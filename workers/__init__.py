@@ -7,6 +7,7 @@ core.py             messages, syncs and finished jobs in, effects out
 operations.py       passes each operation to the part that handles it
 refusing_core.py    a worker whose log cannot be opened
 registration.py     messages to the router: registration, heartbeats
+request_counts.py   counts what it is asked for
 statistics.py       the statistics of a worker
 trouble.py          reports failures to the operator
 sync_thread.py      syncs the log, off the event loop

@@ -10,7 +10,6 @@ running a job are effects.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -38,7 +37,7 @@ from shardstore.wire.columns import InvalidColumn
 from shardstore.wire.link_names import ROUTER
 from shardstore.wire.messages import Assignments, Lease, Refusal, decode
 from shardstore.wire.topology import OrderMessage, Retire
-from shardstore.wire.wire_format import WRITES, Header, MalformedMessage, Op, Status, decode_message
+from shardstore.wire.wire_format import Header, MalformedMessage, Op, Status, decode_message
 from shardstore.workers.board.worker_board import WorkerBoard
 from shardstore.workers.load.meter import LoadMeter
 from shardstore.workers.maintenance.queue import MaintenanceQueue
@@ -46,6 +45,7 @@ from shardstore.workers.operations import Operations
 from shardstore.workers.ranges.range_opener import open_log
 from shardstore.workers.ranges.replay import replay
 from shardstore.workers.registration import Registration
+from shardstore.workers.request_counts import RequestCounts
 from shardstore.workers.service import Service
 from shardstore.workers.serving.admission import MemoryLimits
 from shardstore.workers.serving.buffer_lease import BufferLease
@@ -104,11 +104,11 @@ class WorkerCore:
         self._load = LoadMeter(options.worker, entropy, self._holdings.cuts_of)
         self._remote_reads = RemoteReads(client_of_worker(options.worker), entropy.below(2**63))
         self._due_ns = 0
-        """When the next Tick is due, as of the latest event that was no read."""
+        """When the next Tick is due, as of the last turn with an event that was no read."""
+        self._is_to_follow_up = False
+        """Whether any event but a read has come since the last turn."""
         self._stopping = self._stopped = False
-        self._counts: Counter[str] = Counter()
-        self._requests = [0] * (max(Op) + 1)
-        self._keys = [0] * (max(Op) + 1)
+        self._counts = RequestCounts()
 
     def start(self, now_ns: int) -> list[Effect]:
         """Ask the router for ranges."""
@@ -128,17 +128,38 @@ class WorkerCore:
         """Handle one event. Returns the effects."""
         if self._stopped:  # what was under way is finished after the next start
             return []
-        if type(event) is Received:
-            return self._received(event, now_ns)
-        return self._handle(event, now_ns) + self._what_follows(now_ns)
+        if type(event) is not Received:
+            self._is_to_follow_up = True
+            return self._handle(event, now_ns)
+        link, frames = event.link, event.frames
+        try:
+            header = decode_message(frames)
+            op = header.op
+            if not header.status and (link != ROUTER or op not in ORDERS):
+                effects = self._requested(Asker(link, event.peer, header), op, frames, now_ns)
+                if op == _GET:
+                    return effects
+            elif link == ROUTER:
+                effects = self._heard_router(header, frames, now_ns)
+            else:
+                raise MalformedMessage("a reply where a request is expected")
+        except (MalformedMessage, InvalidColumn) as error:
+            self._counts.failures["malformed messages"] += 1
+            effects = refuse_malformed(event, str(error))
+        self._is_to_follow_up = True
+        return effects
 
-    def _what_follows(self, now_ns: int) -> list[Effect]:
+    def end_turn(self, now_ns: int) -> list[Effect]:
         """What any event but a read may make due: the end, the next step of a change, a job, a larger lease."""
+        if not self._is_to_follow_up or self._stopped:
+            return []
+        self._is_to_follow_up = False
         service = self.service
         effects: list[Effect] = []
         if self._stopping:
             effects = self._stop_when_idle()
         elif service is not None:
+            service.seal_when_grown()
             if self._changes.orders:
                 effects += self._changes.advance(service.writes, service.maintenance, now_ns)
             effects += service.maintenance.next_jobs(now_ns)
@@ -152,7 +173,7 @@ class WorkerCore:
             case Tick():
                 return self._tick(now_ns)
             case SendFailed():
-                self._counts["replies nobody took"] += 1
+                self._counts.failures["replies nobody took"] += 1
                 return self._peer_gone(event.link, event.peer)
             case PeerGone():
                 return self._peer_gone(event.link, event.peer)
@@ -199,25 +220,6 @@ class WorkerCore:
             self.service.scans.open.close_all_of(link, peer)
         return []
 
-    def _received(self, event: Received, now_ns: int) -> list[Effect]:
-        link, frames = event.link, event.frames
-        try:
-            header = decode_message(frames)
-            op = header.op
-            if not header.status and (link != ROUTER or op not in ORDERS):
-                effects = self._requested(Asker(link, event.peer, header), op, frames, now_ns)
-                if op == _GET:
-                    return effects
-            elif link == ROUTER:
-                effects = self._heard_router(header, frames, now_ns)
-            else:
-                raise MalformedMessage("a reply where a request is expected")
-        except (MalformedMessage, InvalidColumn) as error:
-            self._counts["malformed messages"] += 1
-            effects = refuse_malformed(event, str(error))
-        effects += self._what_follows(now_ns)
-        return effects
-
     def _heard_router(self, header: Header, frames: list[bytes], now_ns: int) -> list[Effect]:
         match header.op:
             case Op.CHANGE:
@@ -237,8 +239,8 @@ class WorkerCore:
     def _requested(self, asker: Asker, op: int, frames: list[bytes], now_ns: int) -> list[Effect]:
         if self._stopping:
             return [asker.refuse(Status.CLOSED, Refusal("the worker is stopping"))]
-        self._requests[op] += 1
-        self._keys[op] += asker.header.entries
+        self._counts.requests[op] += 1
+        self._counts.keys[op] += asker.header.entries
         if op in _TAKE_TURNS and self.service is not None:
             self.service.scans.wait_for_turn(asker, frames)
             return []
@@ -248,14 +250,11 @@ class WorkerCore:
         try:
             owned = self._holdings.of(asker, frames)
             if self.service is None or (owned is None and not self._holdings.is_asked_itself(asker.header)):
-                self._counts["turned away"] += 1
+                self._counts.failures["turned away"] += 1
                 return [self._holdings.turn_away(asker, self._registration.routes)]
-            effects = self.service.operations.handle(owned, asker, frames, now_ns)
-            if asker.header.op in WRITES:
-                self.service.seal_when_grown()
-            return effects
+            return self.service.operations.handle(owned, asker, frames, now_ns)
         except (InvalidRequest, Busy, ScanInvalidated, Corruption, StorageFailure, Unavailable) as error:
-            self._counts[_COUNTED.get(type(error), "failed requests")] += 1
+            self._counts.failures[_COUNTED.get(type(error), "failed requests")] += 1
             self._holdings.note_failure(asker.header.segment, error)
             if isinstance(error, Busy):
                 self._stalls.refused(error.cause, now_ns)
@@ -360,10 +359,9 @@ class WorkerCore:
         worker, plan = self._options.worker, self._options.memory
         scans, unsent = service.scans.open, self._unsent_bytes()
         found = worker_statistics(worker, self._ranges, service.writes, service.maintenance, self._log.cut)
-        return found | {
-            "requests": {Op(op).name: count for op, count in enumerate(self._requests) if count},
-            "keys": {Op(op).name: count for op, count in enumerate(self._keys) if count},
-            "counts": dict(self._counts),
+        return {
+            **found,
+            **self._counts.statistics(),
             "cache": self._cache.statistics(),
             "memory": memory_statistics(
                 plan, service.lease, service.writes, self._cache, self._holdings.windows, unsent, scans

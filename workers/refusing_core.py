@@ -50,6 +50,10 @@ class RefusingCore:
         self._try_again_ns = now_ns + TRY_AGAIN_NS
         return self._registration.register(now_ns)
 
+    def end_turn(self, now_ns: int) -> list[Effect]:
+        """Nothing: every event does what it makes due."""
+        return []
+
     def wakeup_ns(self) -> int | None:
         """When the next message to the router, or the next look at the files, is due."""
         return min(self._registration.due_ns, self._try_again_ns)

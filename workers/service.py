@@ -76,9 +76,7 @@ class Service:
         match event:
             case WalSynced():
                 self.maintenance.log_synced()
-                effects = self.writes.synced(event.lsn)
-                self.seal_when_grown()
-                return effects
+                return self.writes.synced(event.lsn)
             case WalSyncFailed():
                 return self.writes.fail(event.reason)
             case JobFinished():

@@ -120,12 +120,12 @@ class Driver:
         transport = self.transport
         assert transport is not None, "it was not started"
         for effect in effects:
-            if isinstance(effect, Call):
-                self._ended(effect)
-            elif type(effect) is Send:
+            if type(effect) is Send:
                 if not transport.send(effect.link, effect.peer, effect.frames):
                     failed = SendFailed(effect.link, effect.peer, effect.frames)
                     effects.extend(self._session.handle(failed, self._clock.now_ns()))
+            elif isinstance(effect, Call):
+                self._ended(effect)
             elif type(effect) is Connect:
                 self._links.add(effect.link)
                 transport.connect(effect.link, effect.endpoint)

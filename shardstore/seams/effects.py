@@ -152,5 +152,8 @@ class Core(Protocol):
     def handle(self, event: Any, now_ns: int) -> list[Effect]:
         """Handle one event; return the effects to execute."""
 
+    def end_turn(self, now_ns: int) -> list[Effect]:
+        """Return the effects of what the events since the last turn made due. So replies do not wait for them."""
+
     def wakeup_ns(self) -> int | None:
         """Return the time of the next Tick that the core wants; None if it wants none."""

@@ -135,20 +135,26 @@ class EventLoop:
         return self._core.handle(SendFailed(link, peer, frames), self._clock.now_ns())
 
     def _handle_own_events(self, now_ns: int) -> int:
-        """Handle posted events, then the Tick if it is due; show life if that is due. Returns the time."""
+        """Handle posted events, end the turn, then handle the Tick and show life if these are due. Returns the time."""
         while not self._posted.empty():
             self.execute(self._core.handle(self._posted.get_nowait(), now_ns))
             now_ns = self._clock.now_ns()
-        self._due_ns = self._core.wakeup_ns()
+        self._end_turn(now_ns)
         if self._due_ns is not None and self._due_ns <= now_ns:
             self._transport.renew()
             self.execute(self._core.handle(Tick(), now_ns))
             now_ns = self._clock.now_ns()
-            self._due_ns = self._core.wakeup_ns()
+            self._end_turn(now_ns)
         if now_ns >= self._life_due_ns and self._show_life is not None:
             self._life_due_ns = now_ns + SHOW_LIFE_NS
             self._show_life()
         return now_ns
+
+    def _end_turn(self, now_ns: int) -> None:
+        effects = self._core.end_turn(now_ns)
+        if effects:
+            self.execute(effects)
+        self._due_ns = self._core.wakeup_ns()
 
     def _timeout_ns(self) -> int | None:
         """How long to wait for messages at most."""

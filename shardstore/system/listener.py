@@ -87,10 +87,11 @@ class PeerConnection(Connection):
             self._watch()
 
     def _take(self, received: list[Incoming]) -> None:
-        if self._came or self._is_paused():
+        stream = self.stream
+        if self._came or stream.unsent_bytes > self._pause_bytes:
             return
-        messages = self.stream.take()
-        if self._is_silent and (messages or self.stream.shows_life):
+        messages = stream.take()
+        if self._is_silent and (messages or stream.shows_life):
             self._is_silent = False
             self._traffic.spoke(self)
         if len(messages) > self._at_once:
@@ -99,7 +100,7 @@ class PeerConnection(Connection):
             self._is_quiet = False
         for frames in messages:
             received.append(Received(self._link, self._peer, frames))
-        if not (self._is_quiet and self.stream.is_quiet()):
+        if not (self._is_quiet and stream.is_quiet()):
             self._watch()
 
     def _watch(self) -> None:

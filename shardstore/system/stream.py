@@ -39,6 +39,7 @@ _JOINED_BYTES_MAX = 16 * KIB
 """Frames of longer messages are sent without a copy; for shorter messages, joining them is cheaper."""
 _FLAGS: int = MSG_NOSIGNAL
 """Without this flag, sending to a dead peer could end a program in which SIGPIPE has its default action."""
+_CLOSED = "closed by the other side"
 
 
 class Gone(Exception):
@@ -80,24 +81,24 @@ class Stream:
 
     def send(self, frames: Sequence[bytes]) -> bool:
         """Send a message. Returns False if some of its bytes are kept and sent later. Raises Gone."""
-        sizes = [*map(len, frames)]
-        preamble = _PREAMBLES[len(sizes)].pack(len(sizes), *sizes)
-        return self._send([preamble, *frames], _PREAMBLE_BYTES + sum(sizes))
+        count = len(frames)
+        return self._send([_PREAMBLES[count].pack(count, *map(len, frames)), *frames])
 
     def send_all(self, messages: Sequence[Sequence[bytes]]) -> bool:
         """As `send`, for several messages: with one call of the system, if they are not long."""
         pieces: list[bytes] = []
         for frames in messages:
             pieces += self._pieces_of(frames)
-        return self._send(pieces, sum(map(len, pieces)))
+        return self._send(pieces)
 
     def _pieces_of(self, frames: Sequence[bytes]) -> list[bytes]:
         """The bytes of a message, in pieces."""
-        sizes = [*map(len, frames)]
-        return [_PREAMBLES[len(sizes)].pack(len(sizes), *sizes), *frames]
+        count = len(frames)
+        return [_PREAMBLES[count].pack(count, *map(len, frames)), *frames]
 
-    def _send(self, pieces: list[bytes], size: int) -> bool:
+    def _send(self, pieces: list[bytes]) -> bool:
         """Send bytes given in several pieces. Returns False if some are kept and sent later. Raises Gone."""
+        size = sum(map(len, pieces))
         if self._unsent:
             self._keep(pieces, 0, size)
             return False
@@ -143,8 +144,15 @@ class Stream:
         """Read; return the frames of each message that is complete now. Raises Gone."""
         if self._long is not None:
             return self._read_on(self._long)
-        data = self._receive(READ_BYTES)
-        return self._split(self._beginning + data) if data else []
+        try:
+            data = self.socket.recv(READ_BYTES)
+        except BlockingIOError:
+            return []
+        except OSError as error:
+            raise Gone(str(error)) from None
+        if not data:
+            raise Gone(_CLOSED)
+        return self._split(self._beginning + data)
 
     def _receive(self, bytes_max: int) -> bytes:
         """Read up to `bytes_max` bytes without waiting; empty if there are none. Raises Gone."""
@@ -155,21 +163,25 @@ class Stream:
         except OSError as error:
             raise Gone(str(error)) from None
         if not data:
-            raise Gone("closed by the other side")
+            raise Gone(_CLOSED)
         return data
 
     def _split(self, data: bytes) -> list[list[bytes]]:
         """Return all messages that are complete in these bytes; the rest is kept."""
         messages: list[list[bytes]] = []
-        at, begin, size = 0, _PREAMBLE_BYTES, len(data)
-        while begin <= size:
-            unpack_from, frames_bytes = _layout_after(data[at:begin])
-            end = begin + frames_bytes
-            if end > size:
+        at, size = 0, len(data)
+        if size >= _PREAMBLE_BYTES:  # nearly always this is one message
+            unpack_from, message_bytes = _layout_after(data[:_PREAMBLE_BYTES])
+            if message_bytes == size:
+                self._beginning = b""
+                return [[*unpack_from(data, 0)]]
+        while size - at >= _PREAMBLE_BYTES:
+            unpack_from, message_bytes = _layout_after(data[at : at + _PREAMBLE_BYTES])
+            if at + message_bytes > size:
                 self._begin_long(data[at:])
                 return messages
-            messages.append([*unpack_from(data, begin)])
-            at, begin = end, end + _PREAMBLE_BYTES
+            messages.append([*unpack_from(data, at)])
+            at += message_bytes
         self._beginning = data[at:]
         return messages
 
@@ -278,8 +290,8 @@ class _LongMessage:
 
 @lru_cache(_LAYOUTS_KEPT)
 def _layout_after(preamble: bytes) -> tuple[Callable[[bytes, int], tuple[bytes, ...]], int]:
-    """Return what unpacks the frames after this preamble, and their size. Raises Gone if that is invalid."""
-    layout = struct.Struct("".join([f"{size}s" for size in _sizes_in(preamble)]))
+    """Return what unpacks the frames of a message with this preamble, and its size. Raises Gone if that is invalid."""
+    layout = struct.Struct("".join([f"{_PREAMBLE_BYTES}x", *(f"{size}s" for size in _sizes_in(preamble))]))
     return layout.unpack_from, layout.size
 
 

@@ -71,8 +71,9 @@ class Connection:
             if events & WRITABLE:
                 self.stream.send_waiting()
                 self._watch()
-            if events != WRITABLE:
-                self._take(received)
+                if events == WRITABLE:
+                    return
+            self._take(received)
         except Gone:
             self.end(received)
 

@@ -52,7 +52,7 @@ class ZmtpStream(Stream):
         self._bytes_max = 0
         self._flags = 0
         self._frame: FramePieces | None = None
-        self._send([_GREETING], len(_GREETING))
+        self._send([_GREETING])
 
     def is_quiet(self) -> bool:
         """Whether there are no unsent bytes and no incomplete message."""
@@ -67,7 +67,7 @@ class ZmtpStream(Stream):
     def send(self, frames: Sequence[bytes]) -> bool:
         """Send a message. Returns False if some of its bytes are kept and sent later. Raises Gone."""
         pieces = self._pieces_of(frames)
-        return self._send(pieces, sum(map(len, pieces)))
+        return self._send(pieces)
 
     def _pieces_of(self, frames: Sequence[bytes]) -> list[bytes]:
         pieces: list[bytes] = []
@@ -188,8 +188,7 @@ class ZmtpStream(Stream):
         return []
 
     def _send_command(self, command: bytes) -> None:
-        head = _head(_COMMAND, len(command))
-        self._send([head, command], len(head) + len(command))
+        self._send([_head(_COMMAND, len(command)), command])
 
 
 def _head(flags: int, size: int) -> bytes:

@@ -335,16 +335,9 @@ def decode_message(frames: Sequence[bytes]) -> Header:
     if len(frame) != HEADER_BYTES or frame[:_KIND_BYTES] != _KIND:
         raise _no_header(frame)
     fields = _unpack(frame)
-    op, status = fields[0], fields[2]
-    if not status:
-        expected = REQUEST_FRAMES.get(op)
-    elif status == _OK:
-        expected = REPLY_FRAMES.get(op)
-    else:
-        expected = FRAMES_OF_REFUSAL if status in _REFUSALS and op in REPLY_FRAMES else None
-    if len(frames) != expected:
+    if (fields[0], fields[2], len(frames)) not in _SHAPES:
         raise MalformedMessage(
-            f"{len(frames)} frames for operation {op}, status {status}: "
+            f"{len(frames)} frames for operation {fields[0]}, status {fields[2]}: "
             "too many or too few, or so long that they were left out"
         )
     return _new_tuple(Header, fields)
@@ -366,5 +359,11 @@ def decode_reply(frames: Sequence[bytes]) -> Header:
     return header
 
 
-_OK = int(Status.OK)
-_REFUSALS = frozenset(map(int, Status)) - {Status.NONE, Status.OK}
+_SHAPES: frozenset[tuple[int, int, int]] = frozenset(
+    (
+        *((int(op), int(Status.NONE), frames) for op, frames in REQUEST_FRAMES.items()),
+        *((int(op), int(Status.OK), frames) for op, frames in REPLY_FRAMES.items()),
+        *((int(op), int(status), FRAMES_OF_REFUSAL) for op in REPLY_FRAMES for status in Status if status > Status.OK),
+    )
+)
+"""Operation, status and number of frames of every message."""

@@ -99,4 +99,4 @@ class DirectClient:
 
 def _state_of(look: Any) -> tuple[object, ...]:
     """What decides what a read makes of a look."""
-    return () if look is None else (*look[:-1], *look.segment.state)
+    return () if look is None else (*look[:-1], *(look.segment.state if look.segment is not None else ()))

@@ -81,7 +81,7 @@ def no_second_look_when_all_is_ready(patch: pytest.MonkeyPatch) -> None:
         look, digest = readable._look, digest_of(key)
         if look is None or readable._words[readable._sequence_at] != look.sequence or not readable.board.is_current():
             return NOT_READY
-        if any(readable._is_in_memory(named, digest) for named in (look.active, look.sealed)):
+        if any(readable._is_in_memory(named, digest) for named in (look.active, look.sealed)) or look.segment is None:
             return NOT_READY
         return look.segment.get_ready(key, digest)
 
@@ -92,6 +92,8 @@ def look_is_never_too_old(patch: pytest.MonkeyPatch) -> None:
     def get_ready(readable: ReadableRange, key: bytes) -> Stored | NotReady | None:
         look, digest = readable._look, digest_of(key)
         if look is None or any(readable._is_in_memory(named, digest) for named in (look.active, look.sealed)):
+            return NOT_READY
+        if look.segment is None:
             return NOT_READY
         sequence = readable._words[readable._sequence_at]
         found = look.segment.get_ready(key, digest) if readable.board.is_current() else NOT_READY

@@ -75,6 +75,8 @@ def _read_at_the_former_look(readable: ReadableRange, key: bytes) -> bytes | Not
     look, digest = readable._look, digest_of(key)
     if look is None or any(readable._is_in_memory(named, digest) for named in (look.active, look.sealed)):
         return NOT_READY
+    if look.segment is None:
+        return NOT_READY
     found = look.segment.get_ready(key, digest)
     return found if found is NOT_READY else readable._shown(found, NOT_READY)
 

@@ -171,7 +171,7 @@ def _malformed_at(server: Server) -> int:
         case RouterCore() as router:
             return router._malformed
         case WorkerCore() as worker:
-            return worker._counts["malformed messages"]
+            return worker._counts.failures["malformed messages"]
     return 0
 
 

@@ -63,6 +63,11 @@ class TracedCore:
         """See Core."""
         return self._noted(event, self.core.handle(event, now_ns), now_ns)
 
+    def end_turn(self, now_ns: int) -> list[Effect]:
+        """See Core."""
+        effects = self.core.end_turn(now_ns)
+        return self._noted("end of a turn", effects, now_ns) if effects else effects
+
     def wakeup_ns(self) -> int | None:
         """See Core."""
         return self.core.wakeup_ns()

@@ -184,11 +184,15 @@ class TopologyDriver:
         """Pass an event to a worker."""
         place = self.workers[number]
         if place.stopped is None:
-            self._take(place, place.core.handle(event, self.now_ns))
+            self._take_turn(place, event)
             while place.core.wakeup_ns() == 0:  # each waiting scan gets its turns
-                self._take(place, place.core.handle(Tick(), self.now_ns))
+                self._take_turn(place, Tick())
             if place.stopped is None:
                 place.core.check_invariants()
+
+    def _take_turn(self, place: WorkerPlace, event: Event) -> None:
+        self._take(place, place.core.handle(event, self.now_ns))
+        self._take(place, place.core.end_turn(self.now_ns))
 
     def sync(self, number: int) -> None:
         """Let the sync that a worker waits for succeed."""

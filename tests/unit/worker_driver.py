@@ -113,11 +113,16 @@ class WorkerDriver:
 
     def handle(self, event: Event) -> None:
         """Pass an event to the core, and then give each waiting scan its turns."""
-        self.execute(self.core.handle(event, self.now_ns))
+        self.take_turn(event)
         while self.core.wakeup_ns() == 0:
-            self.execute(self.core.handle(Tick(), self.now_ns))
+            self.take_turn(Tick())
         if self.stopped is None:
             self.core.check_invariants()
+
+    def take_turn(self, event: Event) -> None:
+        """Pass an event to the core, and end the turn."""
+        self.execute(self.core.handle(event, self.now_ns))
+        self.execute(self.core.end_turn(self.now_ns))
 
     def execute(self, effects: Sequence[Effect]) -> None:
         for effect in effects:

@@ -81,7 +81,13 @@ class RangeMeter:
         self._bytes += payload_bytes
         self._busy_ns += REQUEST_NS + entries * entry_ns + payload_bytes // bytes_per_ns
         if op in _PUTS:
-            self._note_put(keys)
+            first, last = keys[0], keys[-1]
+            if self._edge:
+                self._puts += len(keys)
+                if first > self._edge:
+                    self._appends += len(keys)
+            if first > self.last or last > self.last:
+                self.last = first if first > last else last
         if self._busy_ns >= self._draw_at_ns:
             self._draw(keys, entropy)
 
@@ -111,15 +117,6 @@ class RangeMeter:
         self._busy_ns = 0
         self._puts = 0
         self._appends = 0
-
-    def _note_put(self, keys: Sequence[bytes]) -> None:
-        first = keys[0]
-        if self._edge:
-            self._puts += len(keys)
-            if first > self._edge:
-                self._appends += len(keys)
-        if first > self.last or keys[-1] > self.last:
-            self.last = max(first, keys[-1])
 
     def _draw(self, keys: Sequence[bytes], entropy: Entropy) -> None:
         """Take the sample that is due, and further ones that fall into the same request."""

@@ -148,7 +148,8 @@ class DedupWindow:
 
     def note(self, request: RequestId, lsn: int, lsn_durable: int, result: WriteResult = None) -> None:
         """Remember a request that was judged NEW. The log is durable up to `lsn_durable`."""
-        client, sequence, limits = request.client, request.sequence, self._limits
+        client, sequence = request
+        limits = self._limits
         known = self._clients.pop(client, None)
         is_new = known is None
         if known is None or known.is_shared or known.is_doubtful:

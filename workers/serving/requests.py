@@ -33,7 +33,7 @@ _SCAN_MODES = tuple(mode.value for mode in ScanMode)
 
 def keys_of(header: Header, frames: Sequence[bytes], key_range: KeyRange) -> list[bytes]:
     """The keys of a GET, PUT or DELETE, all of them in the range. Raises InvalidRequest."""
-    if is_single(header):
+    if header.entries == 1 and header.flags & _KEYS_FIXED:  # `is_single`, which every put and get asks
         return [key_of(frames, key_range)]
     _check_size(header, frames)
     fixed = bool(header.flags & Flag.KEYS_FIXED)

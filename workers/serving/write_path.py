@@ -148,7 +148,8 @@ class WritePath:
         op, flags = header.op, header.flags
         keys = keys_of(header, frames, owned.key_range)
         values = values_of_request(header, frames) if op == _PUT else None
-        owned.stored()
+        if owned.segment is None:
+            owned.stored()
         request = _request_of(header)
         verdict = owned.dedup.judge(request, flags & _RETRY != 0)
         if verdict is not _NEW:

@@ -136,8 +136,11 @@ class WalWriter:
         header = encode_record_header(
             self._log_id, kind, layout, entries, lsn, self.lsn_durable, segment, epoch, request, keys, values
         )
+        file, file_bytes = self._active, self._active_bytes
         try:
-            self._file_for(size).append((header, keys, values))
+            if file is None or not file_bytes or file_bytes + size > self.file_bytes:
+                file = self._file_for(size)
+            file.append((header, keys, values))
         except NotWritable:
             self._cut_back()
             raise

@@ -13,7 +13,7 @@ from shardstore.client.calls import operations
 from shardstore.client.calls.arguments import checked_timeout_ns
 from shardstore.client.calls.calls import Call, Many, is_write
 from shardstore.client.calls.operations import CALLS_OUTSTANDING
-from shardstore.client.direct.ask import ASK, Ask
+from shardstore.client.direct.ask import ASK, Ask, InMemory
 from shardstore.client.direct.direct_reads import DirectReads
 from shardstore.client.session import endings
 from shardstore.errors import Busy, OutcomeUnknown, ShardstoreError, Unavailable
@@ -33,8 +33,8 @@ class AsyncCallRunner:
         self._get_ready = reads.get_ready
         self._reads_in_a_row = 0
 
-    def get_now(self, key: Any, timeout: float | None) -> bytes | NotReady | None:
-        """Return the value of a key, or None; NOT_READY if that is left to `get`, as it may wait.
+    def get_now(self, key: Any, timeout: float | None) -> bytes | InMemory | NotReady | None:
+        """Return the value of a key, or None; NOT_READY or IN_MEMORY if that is left to `get`, as it may wait.
 
         Most reads end here: a coroutine of their own for each of them would take a good part of their time.
         """
@@ -45,18 +45,18 @@ class AsyncCallRunner:
         self._reads_in_a_row += 1
         return self._get_ready(key)
 
-    async def get(self, key: Any, timeout: float | None) -> bytes | None:
-        """Return the value of a key: from the files of its range if possible, else from a worker."""
-        found = self._read(key, timeout)
+    async def get(self, key: Any, timeout: float | None, ready: InMemory | NotReady) -> bytes | None:
+        """Return the value of a key, given what `get_now` returned: from files if possible, else from a worker."""
+        found = self._read(key, timeout) if ready is NOT_READY else ready
         if isinstance(found, Ask):
             found = await self.one(operations.get(key, timeout, found.flags))
         elif self._reads_in_a_row >= READS_IN_A_ROW_MAX:
             await self._let_others_run()
         return found
 
-    async def contains(self, key: Any, timeout: float | None) -> bool:
+    async def contains(self, key: Any, timeout: float | None, ready: InMemory | NotReady) -> bool:
         """Return whether a key has a value, as `get`."""
-        found = self._read(key, timeout)
+        found = self._read(key, timeout) if ready is NOT_READY else ready
         if isinstance(found, Ask):
             found = await self.one(operations.contains(key, timeout, found.flags))
         elif self._reads_in_a_row >= READS_IN_A_ROW_MAX:

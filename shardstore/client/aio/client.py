@@ -14,6 +14,7 @@ from shardstore.client.calls import operations, outcome_token
 from shardstore.client.calls.arguments import WAIT, checked_timeout_ns
 from shardstore.client.calls.calls import GetStats
 from shardstore.client.calls.scan import scan_from_arguments
+from shardstore.client.direct.ask import IN_MEMORY
 from shardstore.ends import Moment
 from shardstore.options import ScanMode
 from shardstore.outcome import Outcome
@@ -63,8 +64,8 @@ class AsyncClient(AsyncAtomicMethods, AsyncOfRanges, AsyncSpaces):
             Closed: The client was closed.
         """
         value = self._calls.get_now(key, timeout)
-        if value is NOT_READY:
-            value = await self._calls.get(key, timeout)
+        if value is NOT_READY or value is IN_MEMORY:
+            value = await self._calls.get(key, timeout, value)
         return default if value is None else value
 
     async def contains(self, key: bytes, *, timeout: float | None = None) -> bool:
@@ -81,7 +82,9 @@ class AsyncClient(AsyncAtomicMethods, AsyncOfRanges, AsyncSpaces):
             The errors of `get`.
         """
         value = self._calls.get_now(key, timeout)
-        return await self._calls.contains(key, timeout) if value is NOT_READY else value is not None
+        if value is NOT_READY or value is IN_MEMORY:
+            return await self._calls.contains(key, timeout, value)
+        return value is not None
 
     async def put(
         self,

@@ -26,10 +26,14 @@ from shardstore.client.calls.some_read import SomeRead
 from shardstore.estimate import Estimate
 from shardstore.key_range import EVERYTHING, KeyRange
 from shardstore.lazy_numpy import np
+from shardstore.limits import DEADLINE_MS_MAX, MILLISECOND_NS
 from shardstore.options import ScanMode
 from shardstore.wire.admin_messages import Action, AdminRequest
 from shardstore.wire.route_map import Route
 from shardstore.wire.wire_format import WRITES, Op
+
+HELD_NS = DEADLINE_MS_MAX * MILLISECOND_NS
+"""The timeout of a held call until somebody waits for it."""
 
 
 @dataclass(slots=True, eq=False)

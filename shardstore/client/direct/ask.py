@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum
-from typing import Final
+from typing import Final, Literal, TypeAlias
 
 from shardstore.wire.wire_format import Flag
 
@@ -22,3 +22,4 @@ class Ask(Enum):
 
 ASK: Final = Ask.WORKER
 IN_MEMORY: Final = Ask.IN_MEMORY
+InMemory: TypeAlias = Literal[Ask.IN_MEMORY]

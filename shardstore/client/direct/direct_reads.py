@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from shardstore.client.calls.arguments import checked_keys
 from shardstore.client.calls.batch_pieces import Boundaries
 from shardstore.client.calls.calls import Many, Page, ScanPage
-from shardstore.client.direct.ask import ASK, Ask
+from shardstore.client.direct.ask import ASK, IN_MEMORY, Ask, InMemory
 from shardstore.limits import KEY_BYTES_MAX
 from shardstore.options import ScanMode
 from shardstore.stats_schema import OwnReadsStats
@@ -46,15 +46,17 @@ class DirectReads:
         """Read by these routes from now on. Any thread may call this."""
         self._followed = store, routes, boundaries
 
-    def get_ready(self, key: Any) -> bytes | NotReady | None:
-        """Return the value of a key, or None, for any thread at any time; NOT_READY if that is left to `get`."""
+    def get_ready(self, key: Any) -> bytes | InMemory | NotReady | None:
+        """Return the value of a key, None, or IN_MEMORY, for any thread at any time; NOT_READY if `get` can tell."""
         followed, reader = self._followed, self._reader
         if followed is None or reader is None or reader.store != followed[0]:
             return NOT_READY
         if type(key) is not bytes or not 0 < len(key) <= KEY_BYTES_MAX:
             return NOT_READY
         found = reader.get_ready(key, followed[1])
-        if found is not NOT_READY:
+        if found is IN_MEMORY:
+            self.asked += 1
+        elif found is not NOT_READY:
             self.direct += 1
         return found
 

@@ -8,7 +8,7 @@ from typing import NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
 
-from shardstore.client.direct.ask import ASK, IN_MEMORY, Ask
+from shardstore.client.direct.ask import ASK, IN_MEMORY, Ask, InMemory
 from shardstore.client.direct.open_files import OpenFiles
 from shardstore.client.direct.table_view import TableView
 from shardstore.identifiers import TOMBSTONE, Expiring, Stored
@@ -42,12 +42,12 @@ _Slot: TypeAlias = tuple[int, int, int, int]
 
 
 class _Look(NamedTuple):
-    """What a slot was seen to say, and a segment of that version, or of a later one."""
+    """What a slot was seen to say, and a segment of that version, or of a later one; None while none was needed."""
 
     sequence: int
     active: int
     sealed: int
-    segment: Segment
+    segment: Segment | None
 
 
 class ReadableRange:
@@ -71,8 +71,8 @@ class ReadableRange:
         slot = self._slot()
         return slot is None or slot[1] > self._files.version(self._segment)
 
-    def get_ready(self, key: bytes) -> bytes | NotReady | None:
-        """Return the value of a key, or None, for any thread at any time; NOT_READY if that is left to `get`.
+    def get_ready(self, key: bytes) -> bytes | InMemory | NotReady | None:
+        """Return the value of a key, None or IN_MEMORY, for any thread at any time; NOT_READY if that is left to `get`.
 
         As long as the sequence is the same, the slot says what it said at the latest look. Raises Corruption.
         """
@@ -82,6 +82,8 @@ class ReadableRange:
         _, active, sealed, segment = look
         digest = digest_of(key)
         if (active and self._is_in_memory(active, digest)) or (sealed and self._is_in_memory(sealed, digest)):
+            return IN_MEMORY
+        if segment is None:
             return NOT_READY
         found = segment.get_ready(key, digest)
         if found is not None and type(found) is not bytes:
@@ -99,6 +101,9 @@ class ReadableRange:
                 return ASK
             sequence, version, active, sealed = slot
             if self._is_in_memory(active, digest) or self._is_in_memory(sealed, digest):
+                former = self._look
+                if (former is None or former.sequence != sequence) and self._words[self._sequence_at] == sequence:
+                    self._look = _Look(sequence, active, sealed, None)
                 return IN_MEMORY
             segment = self._files.segment(self._segment, version)
             found = self._shown(segment.get(key, digest), ASK)

@@ -11,7 +11,7 @@ from shardstore.client.calls.arguments import Items
 from shardstore.client.calls.batch_pieces import Boundaries, Positions, group_by_range
 from shardstore.client.calls.calls import Page, ScanPage
 from shardstore.client.calls.some_read import SomeRead
-from shardstore.client.direct.ask import ASK, IN_MEMORY, Ask
+from shardstore.client.direct.ask import ASK, IN_MEMORY, Ask, InMemory
 from shardstore.client.direct.open_files import OpenFiles
 from shardstore.client.direct.readable_range import ReadableRange
 from shardstore.client.direct.slots import Slots
@@ -56,8 +56,8 @@ class Reader:
         self._views: WeakSet[TableView] = WeakSet()
         self._reads = 0
 
-    def get_ready(self, key: bytes, routes: RouteMap) -> bytes | NotReady | None:
-        """Return the value of a key, or None, for any thread at any time; NOT_READY if that is left to `get`."""
+    def get_ready(self, key: bytes, routes: RouteMap) -> bytes | InMemory | NotReady | None:
+        """Return the value of a key, None, or IN_MEMORY, for any thread at any time; NOT_READY if `get` can tell."""
         route = routes.routes[bisect_right(routes.starts, key) - 1]
         readable = self._ranges.get(route.segment)
         self._reads += 1

@@ -67,8 +67,8 @@ class Request:
     free                            it is SENT without a credit
     shared                          the keys of its sequence before it was divided among heirs (succession.py); None if
                                     it was not divided
-    alone                           it was sent at once for a single operation: until it has to be sent again, its
-                                    timer is also that of its call
+    alone                           it was sent at once for a single operation: until it has to be sent again, neither
+                                    it nor its call has a timer; the sender looks after it
     unanswered                      how often it was sent without being refused; while this is not 0, a write may have
                                     been applied
 
@@ -114,6 +114,12 @@ class Request:
         if self.op in BARRIERS and not self.flags & Flag.NO_WAIT:
             return BARRIER_ATTEMPT_NS
         return ATTEMPT_NS << min(self.sends, ATTEMPT_DOUBLINGS_MAX)
+
+    @property
+    def due_ns(self) -> int:
+        """When to look after a request that is `alone`: at the end of its attempt, or at the deadline of its call."""
+        deadline_ns = self.calls[0].deadline_ns
+        return deadline_ns if deadline_ns < self.attempt_end_ns else self.attempt_end_ns
 
     @property
     def is_under_way(self) -> bool:
@@ -264,12 +270,18 @@ class Lane:
         if not at:
             self.retries.append(share)
 
-    def end_turn(self, request: Request) -> None:
-        """Remove a write that is DONE from the turns, and let the next one be sent."""
-        first = self.turns[0] is request
-        self.turns.remove(request)
-        if first and self.turns and self.turns[0].lane is self:
-            self.retries.append(self.turns[0])
+    def end_turn(self, request: Request) -> bool:
+        """Remove a request that is DONE from the turns, and let the next one be sent. Returns False if it has none."""
+        turns = self.turns
+        if turns[0] is request:
+            del turns[0]
+            if turns and turns[0].lane is self:
+                self.retries.append(turns[0])
+        elif request in turns:
+            turns.remove(request)
+        else:
+            return False
+        return True
 
     def check_invariants(self) -> None:
         """Raise AssertionError if an invariant of this class does not hold."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from shardstore.client.calls.calls import Call, Single
 from shardstore.client.session.lanes import (
@@ -39,8 +39,8 @@ class Sender:
 
     Invariants: a channel's `in_flight` is the number of its SENT requests that are not `free`. A write that was sent
     and is not DONE has a turn in its lane, or in each heir of its lane; of the writes to a lane itself, only the first
-    of its `turns` is SENT. A request that is SENT or DELAYED has a timer, and so has each call that waits for it,
-    unless the request is `alone`.
+    of its `turns` is SENT. A request that is SENT or DELAYED has a timer, and so has each call that waits for it. A
+    request that is `alone` needs none: the timer of the sender is due no later, and nearly always finds it answered.
     """
 
     def __init__(self, timers: Timers, entropy: Entropy) -> None:
@@ -48,6 +48,9 @@ class Sender:
         self._entropy = entropy
         self._requests: dict[tuple[int, int], Request] = {}
         self._sequence = 0
+        self.due_tick = 0
+        self.request_of: Callable[[tuple[int, int]], Request | None] = self._requests.get
+        """The request with this sequence to this segment; None if it is DONE."""
         self.touched: list[Channel] = []
         """Channels that may have a lane and a credit for it, since an event has changed them."""
         self.router_listens = True
@@ -56,10 +59,6 @@ class Sender:
         """Whether a request was kept for that reason since this flag was cleared."""
         self.store = 0
         """The tag of the client's store."""
-
-    def request_of(self, sequence: int, segment: int) -> Request | None:
-        """The request with this sequence to this segment; None if it is DONE."""
-        return self._requests.get((sequence, segment))
 
     def requests(self) -> list[Request]:
         """All requests that were sent and are not DONE, oldest first."""
@@ -109,6 +108,17 @@ class Sender:
         if writes:
             lane.turns.append(request)
         return self._send(request, channel, client, now_ns)
+
+    def due_alone(self, now_ns: int) -> list[Request]:
+        """The requests sent `alone` whose time has come. The timer of the sender is set for the others."""
+        due = []
+        for request in self._requests.values():
+            if request.alone and not request.due_tick:
+                if request.due_ns <= now_ns:
+                    due.append(request)
+                else:
+                    self._timers.set_no_later(self, request.due_ns)
+        return due
 
     def send_ready(self, client: int, now_ns: int) -> list[Send]:
         """Send what credits allow. The lanes of a channel take turns."""
@@ -223,13 +233,13 @@ class Sender:
             if request.op in WRITES:
                 _check_turns(request)
             if request.is_under_way:
-                _check_timers(request)
+                self._check_timers(request)
 
     def _send(self, request: Request, channel: Channel, client: int, now_ns: int) -> Send:
         if not request.sequence:
             self._number(request)
         lane, sends, calls, flags = request.lane, request.sends, request.calls, request.flags
-        route = lane.route
+        route, op, is_direct = lane.route, request.op, channel.direct
         deadline_ns = calls[0].deadline_ns if len(calls) == 1 else max([call.deadline_ns for call in calls])
         left_ms = (deadline_ns - now_ns) // MILLISECOND_NS
         if not 0 < left_ms <= DEADLINE_MS_MAX:
@@ -238,16 +248,18 @@ class Sender:
             flags |= _RETRY
         epoch = route.epoch if route else 0
         header = encode_request(
-            request.op, flags, request.entries, lane.segment, epoch, left_ms, client, request.sequence, self.store
+            op, flags, request.entries, lane.segment, epoch, left_ms, client, request.sequence, self.store
         )
-        attempt_end_ns = now_ns + (request.attempt_ns() if sends or request.op in BARRIERS else ATTEMPT_NS)
-        request.route, request.channel, request.direct = route, channel, channel.direct
+        attempt_end_ns = now_ns + (request.attempt_ns() if sends or op in BARRIERS else ATTEMPT_NS)
+        request.route, request.channel, request.direct = route, channel, is_direct
         request.state, request.sends, request.attempt_end_ns = _SENT, sends + 1, attempt_end_ns
         request.unanswered += 1
         channel.take_credit(request)
-        ends_first = request.alone and deadline_ns < attempt_end_ns
-        self._timers.set(request, deadline_ns if ends_first else attempt_end_ns)
-        return Send(channel.link if channel.direct else ROUTER, b"", [header, *request.body])
+        if request.alone:
+            self._timers.set_no_later(self, deadline_ns if deadline_ns < attempt_end_ns else attempt_end_ns)
+        else:
+            self._timers.set(request, attempt_end_ns)
+        return Send(channel.link if is_direct else ROUTER, b"", [header, *request.body])
 
     def _keep(self, request: Request, channel: Channel, now_ns: int) -> None:
         if not request.sequence:
@@ -261,10 +273,8 @@ class Sender:
         self._requests[self._sequence, request.lane.segment] = request
 
     def _end_turn(self, request: Request, lane: Lane) -> None:
-        if request in lane.turns:
-            lane.end_turn(request)
-            if lane.writes or lane.retries or lane.reads:
-                self.offer(lane)
+        if lane.turns and lane.end_turn(request) and (lane.writes or lane.retries or lane.reads):
+            self.offer(lane)
 
     def _watch_call(self, request: Request) -> None:
         """If a request is `alone`, give its call a timer of its own, since the request may lose its timer."""
@@ -273,6 +283,15 @@ class Sender:
             for call in request.calls:
                 if not call.settled:
                     self._timers.set(call, call.deadline_ns)
+
+    def _check_timers(self, request: Request) -> None:
+        if request.alone and not request.due_tick:
+            is_watched = 0 < self.due_tick <= self._timers.tick_of(request.due_ns)
+            assert is_watched, "nobody looks after a request that was sent alone"
+            return
+        assert request.due_tick, "a request under way has no timer"
+        calls_have_timers = all(call.settled or call.due_tick for call in request.calls)
+        assert request.alone or calls_have_timers, "a call that waits for a request has no timer"
 
     def _release(self, request: Request) -> None:
         """Give back the timer and the credit of a request."""
@@ -290,9 +309,3 @@ def _check_turns(write: Request) -> None:
     assert all(write in each.turns for each in lane.heirs or (lane,)), "a write has lost its turn"
     if write.state is RequestState.SENT and not lane.heirs:
         assert lane.turns[0] is write, "a write was sent before its turn"
-
-
-def _check_timers(request: Request) -> None:
-    assert request.due_tick, "a request under way has no timer"
-    calls_have_timers = all(call.settled or call.due_tick for call in request.calls)
-    assert request.alone or calls_have_timers, "a call that waits for a request has no timer"

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from typing import Any, TypeAlias
 
 from shardstore.client.calls.batch_pieces import Boundaries
-from shardstore.client.calls.calls import Call, EndScan, GetStats, ScanPage, Single, is_write
+from shardstore.client.calls.calls import HELD_NS, Call, EndScan, GetStats, ScanPage, Single, is_write
 from shardstore.client.session import endings, replies
 from shardstore.client.session.collector import Collector
 from shardstore.client.session.effects import Abandon, Await, NewCalls, SessionEffect, SessionEvent
@@ -30,7 +30,6 @@ from shardstore.client.session.timers import Timers
 from shardstore.client.session.whereabouts import Finder
 from shardstore.client.session.writer_pace import PRESSURE_FREE, slowness_after
 from shardstore.errors import InvalidRequest, ScanInvalidated, ShardstoreError
-from shardstore.limits import DEADLINE_MS_MAX, MILLISECOND_NS
 from shardstore.seams.effects import Received, SendFailed, Tick
 from shardstore.seams.entropy import Entropy
 from shardstore.wire.columns import InvalidColumn
@@ -53,8 +52,6 @@ _OF_ROUTER = frozenset((Op.ROUTES, Op.HELLO))
 _OWNER_LOST = "the worker that answered for the range when the scan came there no longer owns it"
 FollowRoutes: TypeAlias = Callable[[str, RouteMap, Boundaries], None]
 """Is told the identity of the store and the routes, whenever newer ones came."""
-HELD_NS = DEADLINE_MS_MAX * MILLISECOND_NS
-"""The timeout of a held call until somebody waits for it."""
 
 
 class Session:
@@ -216,12 +213,12 @@ class Session:
         link, frames = event.link, event.frames
         try:
             header = decode_reply(frames)
-            op, credits = header.op, header.credits
+            op, _, status, _, credits, _, segment, _, _, client, sequence, _ = tuple(header)  # quicker than its fields
             if op in _OF_ROUTER:
                 self._heard_router(header, frames)
                 return
-            request = self._sender.request_of(header.sequence, header.segment)
-            if request is None or op != request.op or header.client != self._contact.client:
+            request = self._sender.request_of((sequence, segment))
+            if request is None or op != request.op or client != self._contact.client:
                 self.late += 1
                 self._lane_map.trust(link)  # a late reply to an earlier attempt still shows that the link works
                 return
@@ -230,7 +227,7 @@ class Session:
                 self._sender.set_credits(channel, credits)
             if link == channel.link:
                 channel.direct = channel.connected
-            if header.status == _OK:
+            if status == _OK:
                 self._answered(request, header, frames)
             else:
                 self._refused(request, replies.refused_of(request, header, frames))
@@ -351,6 +348,9 @@ class Session:
                 self._expire(item)
             elif isinstance(item, Request):
                 self._due(item)
+            elif item is self._sender:
+                for request in self._sender.due_alone(self._now_ns):
+                    self._due(request)
             elif isinstance(item, Channel):
                 item.direct = item.connected
             elif isinstance(item, Lane):
@@ -388,7 +388,7 @@ class Session:
     def _send_failed(self, event: SendFailed) -> None:
         """Handle a message that could not be sent. A question to the router is repeated anyway."""
         header = decode_header(event.frames[0])
-        request = self._sender.request_of(header.sequence, header.segment)
+        request = self._sender.request_of((header.sequence, header.segment))
         if request is None or request.state is not RequestState.SENT:
             return
         request.unanswered -= 1

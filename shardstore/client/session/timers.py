@@ -37,11 +37,21 @@ class Timers:
             self._items[tick] = {item: None}
             heappush(self._ticks, tick)
 
+    def set_no_later(self, item: Timed, due_ns: int) -> None:
+        """Make the item due at this time, unless it is due earlier."""
+        if not 0 < item.due_tick <= (due_ns >> _TICK_BITS) + 1:
+            self.set(item, due_ns)
+
     def clear(self, item: Timed) -> None:
         """Remove the item's timer, if it has one."""
         if item.due_tick:
             del self._items[item.due_tick][item]
             item.due_tick = 0
+
+    @staticmethod
+    def tick_of(due_ns: int) -> int:
+        """The tick at which an item is due that was set for this time."""
+        return (due_ns >> _TICK_BITS) + 1
 
     def take_due(self, now_ns: int) -> list[Timed]:
         """Take the items that are due, in the order of their times. Their timers are removed."""

@@ -36,6 +36,10 @@ class Script:
             self.due_ns = None
         return self.answers.get(type(event), [])
 
+    def end_turn(self, now_ns: int) -> list[Effect]:
+        """The effects of the end of a turn."""
+        return []
+
     def wakeup_ns(self) -> int | None:
         """The time at which the next Tick is due."""
         return self.due_ns

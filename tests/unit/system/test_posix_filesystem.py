@@ -72,14 +72,19 @@ def test_short_writes_are_completed(filesystem: PosixFilesystem, monkeypatch: py
     file = filesystem.create("file")
     file.append([b"first", b"second"])
     assert file.read_at(0, 100) == b"firstsecond"
+    file.append([b"long", bytes(5_000)])
+    assert file.read_at(0, 6_000) == b"firstsecondlong" + bytes(5_000)
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
-def test_no_room_is_a_full_disk(filesystem: PosixFilesystem, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+@pytest.mark.parametrize(("call", "data"), [("write", b"data"), ("writev", bytes(5_000))])
+def test_no_room_is_a_full_disk(
+    filesystem: PosixFilesystem, monkeypatch: pytest.MonkeyPatch, number: int, call: str, data: bytes
+) -> None:
     file = filesystem.create("file")
-    monkeypatch.setattr(os, "writev", failing(number))
+    monkeypatch.setattr(os, call, failing(number))
     with pytest.raises(DiskFull, match="disk full: cannot append to file: " + os.strerror(number)):
-        file.append([b"data"])
+        file.append([data])
 
 
 def test_other_errors_name_the_operation_and_the_path(

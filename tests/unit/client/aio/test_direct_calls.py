@@ -184,7 +184,7 @@ def test_a_loop_of_direct_reads_lets_other_tasks_run(is_ready: bool) -> None:
         task = asyncio.create_task(other())
         for _ in range(10 * READS_IN_A_ROW_MAX):
             found = runner.get_now(b"k", None)
-            assert (await runner.get(b"k", None) if found is NOT_READY else found) == b"file"
+            assert (await runner.get(b"k", None, found) if found is NOT_READY else found) == b"file"
         task.cancel()
         return turns
 

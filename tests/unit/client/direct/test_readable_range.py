@@ -95,9 +95,9 @@ def test_when_all_is_open_nothing_is_changed_to_read(read: Read) -> None:
     read.slot.note([KEYS[0]])
     assert read.range.get_ready(KEYS[2]) is NOT_READY, "the slot has changed"
     assert read.get(KEYS[2]) == read.range.get_ready(KEYS[2]) == VALUES[KEYS[2]]
-    assert read.range.get_ready(KEYS[0]) is NOT_READY, "it is in memory"
+    assert read.range.get_ready(KEYS[0]) is IN_MEMORY
     read.slot.note([KEYS[4]])
-    assert read.range.get_ready(KEYS[4]) is NOT_READY, "a bit is no change of the slot"
+    assert read.range.get_ready(KEYS[4]) is IN_MEMORY, "a bit is no change of the slot"
     read.files.close(1)
     assert read.range.get_ready(KEYS[2]) is NOT_READY, "the tables are closed"
 

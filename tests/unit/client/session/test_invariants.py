@@ -110,6 +110,17 @@ def test_what_is_broken_is_found(driver: SessionDriver, what: str) -> None:
         driver.session.check_invariants()
 
 
+def test_a_request_that_was_sent_alone_has_somebody_who_looks_after_it(driver: SessionDriver) -> None:
+    driver.run()
+    driver.submit(put(b"k"))
+    assert request(driver).alone
+    assert not request(driver).due_tick
+    driver.session.check_invariants()
+    without_timer(driver, sender(driver))
+    with pytest.raises(AssertionError, match="nobody looks after"):
+        driver.session.check_invariants()
+
+
 def test_a_write_to_a_former_segment_may_be_sent_and_not_be_the_first_of_its_heir(driver: SessionDriver) -> None:
     driver.submit(put(b"\x80"))
     merge(driver, 2)

@@ -33,13 +33,11 @@ def layered(root: Path) -> WorkerDriver:
 def begin(worker: WorkerDriver, sequence: int = 900, flags: int = 0) -> None:
     """Send a COUNT without giving it its turns."""
     header = Header(Op.COUNT, segment=1, epoch=1, client=CLIENT, duration_ms=1000, sequence=sequence, flags=flags)
-    worker.execute(
-        worker.core.handle(Received("clients", b"peer", [header.encode(), encode(CountRequest())]), worker.now_ns)
-    )
+    worker.take_turn(Received("clients", b"peer", [header.encode(), encode(CountRequest())]))
 
 
 def turn(worker: WorkerDriver) -> None:
-    worker.execute(worker.core.handle(Tick(), worker.now_ns))
+    worker.take_turn(Tick())
 
 
 def counted(worker: WorkerDriver, sequence: int = 900) -> int:

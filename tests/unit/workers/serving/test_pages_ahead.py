@@ -130,15 +130,11 @@ def test_a_page_that_is_asked_for_goes_before_one_that_is_read_ahead(worker: Wor
     fields = {"segment": 1, "epoch": worker.epoch, "client": CLIENT, "duration_ms": 1000}
     for sequence in (101, 102):  # its second page, and the first of another scan
         body = scan.request() if sequence == 101 else AtWorker(worker, ScanMode.SNAPSHOT).request()
-        assert (
-            core.handle(
-                Received("clients", b"peer", [Header(Op.SCAN, **fields, sequence=sequence).encode(), *body]), now_ns
-            )
-            == []
-        )
+        asked = Received("clients", b"peer", [Header(Op.SCAN, **fields, sequence=sequence).encode(), *body])
+        assert core.handle(asked, now_ns) + core.end_turn(now_ns) == []
     answered = []
     while core.wakeup_ns() == 0:
-        effects = core.handle(Tick(), now_ns)
+        effects = core.handle(Tick(), now_ns) + core.end_turn(now_ns)
         answered += [decode_header(effect.frames[0]).sequence for effect in effects if isinstance(effect, Send)] or [0]
     assert answered == [101, 102, 0]
     assert ahead_bytes(worker) > 0

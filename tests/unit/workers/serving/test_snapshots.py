@@ -217,9 +217,9 @@ def test_a_page_waits_for_the_order_of_its_layers_and_shows_the_moment_it_was_as
     scan.start = b"k9"
     header = Header(Op.SCAN, segment=1, epoch=1, client=CLIENT, sequence=sequence, duration_ms=1000)
     write(worker, {b"x%d" % number: b"old" for number in range(9)})
-    worker.core.handle(Received("clients", b"peer", [header.encode(), *scan.request()]), worker.now_ns)
+    worker.take_turn(Received("clients", b"peer", [header.encode(), *scan.request()]))
     assert worker.core.wakeup_ns() == 0, "it waits for its turn"
-    worker.core.handle(Tick(), worker.now_ns)
+    worker.take_turn(Tick())
     assert worker.core.wakeup_ns() == 0, "it needs another one"
     change = Header(Op.PUT, Flag.KEYS_FIXED | Flag.VALUES_FIXED, 0, 0, 0, 1, 1, 1, 1000, CLIENT, sequence + 1)
     effects = worker.core.handle(Received("clients", b"peer", [change.encode(), b"k9", b"new"]), worker.now_ns)
@@ -244,7 +244,7 @@ def test_others_are_served_before_scans_that_came_earlier_and_scans_one_after_th
         assert not send(Op.SCAN, 10_000 + number, scan.request())
     assert send(Op.GET, 20_000, [b"k1"])
     for number, scan in enumerate(scans):
-        worker.execute(worker.core.handle(Tick(), worker.now_ns))
+        worker.take_turn(Tick())
         assert len(scan.take(10_000 + number)) == 2
         assert len(worker.core.service.scans.turns) == 2 - number
 
@@ -255,8 +255,8 @@ def test_what_a_page_has_pinned_for_its_turns_is_released_when_it_is_refused(
     monkeypatch.setattr(scan_path, "SORTED_A_TURN", 2)
     header = Header(Op.SCAN, segment=1, epoch=1, client=CLIENT, sequence=10_000, duration_ms=1000)
     frames = [header.encode(), *AtWorker(worker, ScanMode.LIVE).request()]
-    worker.core.handle(Received("clients", b"peer", frames), worker.now_ns)
-    worker.core.handle(Tick(), worker.now_ns)
+    worker.take_turn(Received("clients", b"peer", frames))
+    worker.take_turn(Tick())
     assert worker.core._ranges[1].overlay.is_pinned
     worker.core._ranges[1].raise_epoch(2)
     worker.handle(Tick())

@@ -300,7 +300,7 @@ def send_without_turns(worker: WorkerDriver, request: TakeRequest) -> int:
     """Send a TAKE, and let no waiting request have its turn."""
     sequence = 900
     header = Header(Op.TAKE, segment=1, epoch=worker.epoch, duration_ms=1_000, client=CLIENT, sequence=sequence)
-    worker.execute(worker.core.handle(Received("clients", b"peer", [header.encode(), encode(request)]), worker.now_ns))
+    worker.take_turn(Received("clients", b"peer", [header.encode(), encode(request)]))
     return sequence
 
 
