@@ -22,6 +22,7 @@ table_reader.py       reads a table
   virtual_part.py       a table of which only the keys within bounds count
   table_file.py         the mapped file and its sections
   section_readers.py    index, filter, blocks and columns of an open table
+  block_stretches.py    what stretches of blocks hold
   column_reader.py      reads a column
   column_items.py       the items of a column in memory
   lazy_items.py         large items, each cut from the mapped file when it is read

@@ -9,30 +9,29 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from functools import partial
-from itertools import chain
 from typing import NamedTuple, Self
 
 import numpy as np
 
-from shardstore.identifiers import Buffer, Stored
+from shardstore.identifiers import Stored
 from shardstore.key_range import EVERYTHING, KeyRange
 from shardstore.limits import BLOCK_ENTRIES
 from shardstore.seams.filesystem import Filesystem
+from shardstore.tables.block_stretches import BlockStretch, column_of, edge_of, items_of, value_items
 from shardstore.tables.bloom import Mask
 from shardstore.tables.cache import SegmentCache
 from shardstore.tables.chunk import Chunk
 from shardstore.tables.column_items import as_list
-from shardstore.tables.column_reader import ColumnReader, VariableColumnReader, array_head
+from shardstore.tables.column_reader import ColumnReader, VariableColumnReader
 from shardstore.tables.digests import Digests, digest_of
 from shardstore.tables.expired import are_living
-from shardstore.tables.lazy_items import LAZY_BYTES_MIN
 from shardstore.tables.lookup_counts import LookupCounts
 from shardstore.tables.not_ready import NOT_READY, NotReady
 from shardstore.tables.padded_keys import PaddedKeys
 from shardstore.tables.section_readers import SectionReaders
 from shardstore.tables.stretches import NOTHING_THERE, KeyMark, KeysAlone, LayerPage, Measure
 from shardstore.tables.table_file import TableFile
-from shardstore.tables.table_format import Entries, Identity, Integers, Keys, TableRecord, Values
+from shardstore.tables.table_format import Entries, Identity, Integers, Keys, TableRecord
 from shardstore.tables.wanted import Held, Wanted, put_at
 from shardstore.wire.columns import Column
 
@@ -48,15 +47,6 @@ class Block(NamedTuple):
     first_key: bytes
     entries_bytes: int
     file_bytes: int
-
-
-class BlockStretch(NamedTuple):
-    """Entries `first` to `last` (excluded) of a block with this content."""
-
-    content: memoryview
-    block: int
-    first: int
-    last: int
 
 
 class Table:
@@ -187,12 +177,12 @@ class Table:
         stretches = list(self._stretches(first, last))
         readers = self._loaded()
         return LayerPage(
-            _column(readers.keys, stretches),
-            partial(_column, readers.values, stretches),
-            partial(_value_items, readers, stretches),
+            column_of(readers.keys, stretches),
+            partial(column_of, readers.values, stretches),
+            partial(value_items, readers, stretches),
             last - first,
-            _edge(readers.keys, stretches[0], 0),
-            _edge(readers.keys, stretches[-1], -1),
+            edge_of(readers.keys, stretches[0], 0),
+            edge_of(readers.keys, stretches[-1], -1),
             (first, last) == bounds,
         )
 
@@ -219,7 +209,7 @@ class Table:
             living = are_living(as_list(values), self.may_expire, now_ms)
             return [KeysAlone(keys, np.fromiter(living, np.bool_, len(living)))]
         readers, stretches = self._loaded(), list(self._stretches(first, behind))
-        return [KeysAlone(_items(readers.keys, stretches), None)]  # type: ignore[arg-type]  # no key is a tombstone
+        return [KeysAlone(items_of(readers.keys, stretches), None)]  # type: ignore[arg-type]  # no key is a tombstone
 
     def measure(self, key_range: KeyRange, now_ms: int) -> Measure:
         """Return how many entries lie in the range, how many of them may have no value, and their share of the file."""
@@ -278,7 +268,7 @@ class Table:
         readers = self._loaded()
         block = readers.block_index.block_at(position)
         place = position - int(readers.block_index.positions[block])
-        key = _edge(readers.keys, BlockStretch(readers.blocks.content(block), block, place, place + 1), 0)
+        key = edge_of(readers.keys, BlockStretch(readers.blocks.content(block), block, place, place + 1), 0)
         return (KeyMark(key, entries, 0),)
 
     def _cut(self, first: int, last: int, reverse: bool, entries_max: int, bytes_max: int) -> tuple[int, int]:
@@ -311,8 +301,8 @@ class Table:
         if first == last:
             return Entries([], [])
         readers, stretches = self._loaded(), list(self._stretches(first, last))
-        keys: Keys = _items(readers.keys, stretches)  # type: ignore[assignment]
-        return Entries(keys, _items(readers.values, stretches))
+        keys: Keys = items_of(readers.keys, stretches)  # type: ignore[assignment]
+        return Entries(keys, items_of(readers.values, stretches))
 
 
 def _candidates(readers: SectionReaders, digests: Digests, passed: Integers | None) -> tuple[Integers, Integers]:
@@ -360,42 +350,3 @@ def _picked(column: ColumnReader, blocks: Integers, rows: Integers, padded_bytes
         if padded is not None:
             return padded
     return column.pick(blocks, rows)  # type: ignore[return-value]  # no key is a tombstone
-
-
-def _bodies(column: ColumnReader, stretches: Sequence[BlockStretch]) -> Iterator[Buffer]:
-    return (column.stretch(*stretch) for stretch in stretches)
-
-
-def _column(column: ColumnReader, stretches: Sequence[BlockStretch]) -> Column:
-    """Return these entries as a column for a message."""
-    head = b"" if column.stride else array_head(sum(stretch.last - stretch.first for stretch in stretches))
-    return Column(b"".join((head, *_bodies(column, stretches))), bool(column.stride))
-
-
-def _value_items(readers: SectionReaders, stretches: Sequence[BlockStretch]) -> Sequence[bytes]:
-    """Return the values of these entries, of which none is a tombstone. Large ones are cut when they are read.
-
-    The first block says whether they are large.
-    """
-    index, block = readers.block_index, stretches[0].block
-    if not readers.blocks.are_shared or index.rebuilt_bytes[block] < LAZY_BYTES_MIN * index.entries[block]:
-        return list(chain.from_iterable(readers.values.items(*stretch) for stretch in stretches))  # type: ignore[misc]
-    _, blocks, firsts, lasts = zip(*stretches, strict=True)
-    counts = np.array(lasts) - firsts
-    places = np.arange(counts.sum()) + np.repeat(firsts - (np.cumsum(counts) - counts), counts)
-    return readers.values.lazily(np.repeat(blocks, counts), places)
-
-
-def _items(column: ColumnReader, stretches: Sequence[BlockStretch]) -> Values:
-    """Return these entries, as an array if the column is fixed."""
-    if column.stride:
-        return np.frombuffer(b"".join(_bodies(column, stretches)), dtype=f"V{column.stride}")
-    return list(chain.from_iterable(column.items(*stretch) for stretch in stretches))
-
-
-def _edge(column: ColumnReader, stretch: BlockStretch, place: int) -> bytes:
-    """Return the first (0) or last (-1) key of a stretch."""
-    at = stretch.first if place == 0 else stretch.last - 1
-    (key,) = column.items(stretch.content, stretch.block, at, at + 1)
-    assert isinstance(key, bytes)
-    return key

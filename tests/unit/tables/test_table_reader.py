@@ -10,7 +10,7 @@ from shardstore.identifiers import TOMBSTONE, Stored
 from shardstore.key_range import EVERYTHING, KeyRange
 from shardstore.limits import BLOCK_ENTRIES
 from shardstore.segment_options import DEFAULTS, Compression, SegmentOptions
-from shardstore.tables import table_reader
+from shardstore.tables import block_stretches
 from shardstore.tables.blocks import StoredBlocks
 from shardstore.tables.cache import SegmentCache
 from shardstore.tables.lazy_items import LazyItems
@@ -131,7 +131,7 @@ def test_a_page_is_the_encoded_chunk(layout: str, reverse: bool, entries_max: in
 def test_large_values_of_a_page_are_cut_when_they_are_read(
     layout: str, reverse: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(table_reader, "LAZY_BYTES_MIN", 1)
+    monkeypatch.setattr(block_stretches, "LAZY_BYTES_MIN", 1)
     entries = sample(layout, COUNT)
     keys = list(entries)
     table = table_of(entries)
@@ -144,7 +144,7 @@ def test_large_values_of_a_page_are_cut_when_they_are_read(
 
 
 def test_values_of_compressed_blocks_are_cut_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(table_reader, "LAZY_BYTES_MIN", 1)
+    monkeypatch.setattr(block_stretches, "LAZY_BYTES_MIN", 1)
     entries = {b"%05d" % number: b"the same" * 9 for number in range(COUNT)}
     page = table_of(entries, SegmentOptions(compression=Compression.ZSTD)).page(EVERYTHING, False, 300, LOTS)
     assert page is not None
