@@ -95,8 +95,8 @@ BITS_FOR_BATCHES = Patch(RangeSlot, "_takes", lambda slot, keys: True), Patch(ra
 
 
 DIRECT_READ_MISTAKES: dict[str, Mistake] = {
-    "sets the bits of another key": Mistake((Patch(range_slot, "digest_of", lambda key: (0, 0)),), first_seed=4),
-    "shows no batch on the board": Mistake((Patch(RangeSlot, "note", _note_no_batch),), first_seed=4),
+    "sets the bits of another key": Mistake((Patch(range_slot, "digest_of", lambda key: (0, 0)),), first_seed=5),
+    "shows no batch on the board": Mistake((Patch(RangeSlot, "note", _note_no_batch),), first_seed=5),
     "shows no replayed write on the board": Mistake((Patch(RangeSlot, "open", _open_as_if_empty),), first_seed=2),
     "drops the filter of a layer that is not drained": Mistake(
         (Patch(RangeSlot, "seal", _seal_as_drained),), first_seed=9
@@ -106,10 +106,10 @@ DIRECT_READ_MISTAKES: dict[str, Mistake] = {
     ),
     "names a version before it is published": Mistake((Patch(Drains, "next_spec", _begin_as_ended),), first_seed=9),
     "leaves the slot of a fenced range open": Mistake(
-        (Patch(OwnedRange, "fence", _fence_and_leave_open), OLD_ROUTES), first_seed=45
+        (Patch(OwnedRange, "fence", _fence_and_leave_open), OLD_ROUTES), first_seed=53
     ),
     "sets no bits for a batch": Mistake(
-        (Patch(RangeSlot, "_set_bits", lambda slot, keys: None), *BITS_FOR_BATCHES), first_seed=4
+        (Patch(RangeSlot, "_set_bits", lambda slot, keys: None), *BITS_FOR_BATCHES), first_seed=5
     ),
     "remembers a slot for ever": Mistake((Patch(ReadableRange, "get_ready", _read_at_the_former_look),), first_seed=21),
     "reads by the board of a process that has ended": Mistake(

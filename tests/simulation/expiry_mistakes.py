@@ -67,22 +67,26 @@ _shown = ReadableRange._shown
 
 
 EXPIRY_MISTAKES: dict[str, Mistake] = {
-    "expires by a clock that goes back": Mistake((Patch(HybridClock, "now_ms", _by_the_wall),), needs=("walls jump",)),
+    "expires by a clock that goes back": Mistake(
+        (Patch(HybridClock, "now_ms", _by_the_wall),), needs=("walls jump",), first_seed=32
+    ),
     "drops an expired value above an older one": Mistake(
-        (Patch(merged_entries, "with_tombstones_for_expired", _without_expired),), needs=("expiry",)
+        (Patch(merged_entries, "with_tombstones_for_expired", _without_expired),), needs=("expiry",), first_seed=68
     ),
     "keeps no lease of its clock": Mistake(
         (Patch(write_path, "log_lease", _grant_and_log_nothing), Patch(releases, "ReleaseSpec", _without_clock)),
         needs=("walls jump", "kill worker"),
+        first_seed=374,
     ),
     "shows no clock on the board": Mistake(
-        (Patch(WorkerBoard, "show_clock", lambda board, now_ms: None),), needs=("walls jump",)
+        (Patch(WorkerBoard, "show_clock", lambda board, now_ms: None),), needs=("walls jump",), first_seed=32
     ),
     "reads directly by the clock of the client": Mistake(
-        (Patch(ReadableRange, "_shown", _shown_by_the_reader),), needs=("walls jump",)
+        (Patch(ReadableRange, "_shown", _shown_by_the_reader),), needs=("walls jump",), first_seed=32
     ),
     "begins a child by a clock of its own": Mistake(
         (Patch(LocalChanges, "_reach", _reach_nothing), Patch(HybridClock, "has_reached", lambda clock, moment: True)),
         needs=("walls jump",),
+        first_seed=374,
     ),
 }

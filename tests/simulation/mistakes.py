@@ -426,7 +426,7 @@ MISTAKES: dict[str, Mistake] = {
             Patch(SimFile, "finish_sync", _finish_sync_forgetting_failures),
         ),
         needs=("fail sync", "lose power"),
-        first_seed=228,
+        first_seed=380,
     ),
     "applies retries again": Mistake(
         (
@@ -434,7 +434,7 @@ MISTAKES: dict[str, Mistake] = {
             Patch(DedupWindow, "note", _note_what_is_newer),
         ),
         needs=("break connection",),
-        first_seed=303,
+        first_seed=535,
     ),
     "forgets a client without a trace": Mistake(
         (Patch(DedupWindow, "_forget", _forget_without_a_trace),),
@@ -444,10 +444,10 @@ MISTAKES: dict[str, Mistake] = {
     "forgets the newest number of a silent client": Mistake(
         (Patch(KnownRequests, "reduced", _reduced_to_nothing),),
         needs=("strand answers", "silent clients reduced"),
-        first_seed=145,
+        first_seed=213,
     ),
     "loses the dedup window in a drain": Mistake(
-        (Patch(DedupWindow, "to_document", lambda window, lsn_durable: {}),), first_seed=2_044
+        (Patch(DedupWindow, "to_document", lambda window, lsn_durable: {}),), first_seed=2_046
     ),
     "forgets the result of an increment": Mistake(
         (Patch(DedupWindow, "note", _note_without_numbers),), needs=("strand answers",), first_seed=63
@@ -459,14 +459,14 @@ MISTAKES: dict[str, Mistake] = {
         (Patch(NewestValues, "not_applied", lambda newest: iter(())),), first_seed=3
     ),
     "answers a failed condition before what it was judged on is durable": Mistake(
-        (Patch(WritePath, "_reply_after", _reply_at_once),), needs=("lose power",), first_seed=416
+        (Patch(WritePath, "_reply_after", _reply_at_once),), needs=("lose power",), first_seed=870
     ),
-    "bars nothing that was not applied": Mistake((Patch(WritePath, "outcome", _tell_and_bar_nothing),), first_seed=50),
+    "bars nothing that was not applied": Mistake((Patch(WritePath, "outcome", _tell_and_bar_nothing),), first_seed=58),
     "drops what was drained while it compacted": Mistake(
-        (Patch(workers.jobs.compact, "_placed", _drop_what_overtook),), first_seed=96
+        (Patch(workers.jobs.compact, "_placed", _drop_what_overtook),), first_seed=115
     ),
     "gives a table of a drain the number of one that is being written": Mistake(
-        (Patch(Numbers, "first_from", lambda numbers, number: number),), first_seed=64
+        (Patch(Numbers, "first_from", lambda numbers, number: number),), first_seed=76
     ),
     "releases the log before a drain": Mistake((Patch(Releases, "checkpoint", _release_all_that_is_durable),)),
     "believes log files that came back": Mistake(
@@ -475,15 +475,15 @@ MISTAKES: dict[str, Mistake] = {
             Patch(workers.wal.recovery, "needed_files", lambda firsts, lsn_checkpoint: firsts),
         ),
         needs=("lose power", "CHAOS"),
-        first_seed=1_324,
+        first_seed=1_401,
     ),
     "applies half a batch after a crash": Mistake(
-        (Patch(workers.ranges.replay._Waiting, "_take_any", _take_half_of_a_batch),), needs=("batches",), first_seed=82
+        (Patch(workers.ranges.replay._Waiting, "_take_any", _take_half_of_a_batch),), needs=("batches",), first_seed=126
     ),
     "takes twice for a take that is retried": Mistake(
         (Patch(DedupWindow, "judge", _take_again), Patch(DedupWindow, "note", _note_what_is_newer)),
         needs=("takes",),
-        first_seed=2702,
+        first_seed=3_378,
     ),
     "does not sync names of log files": Mistake(
         (Patch(servers, "SimFilesystem", ForgetsLogDirectories),), first_seed=3
@@ -513,7 +513,7 @@ MISTAKES: dict[str, Mistake] = {
         )
     ),
     "drops tombstones in compactions over bottom mains": Mistake(
-        (Patch(workers.jobs.merged_entries, "without_needless_tombstones", _keep_no_tombstone),), first_seed=85
+        (Patch(workers.jobs.merged_entries, "without_needless_tombstones", _keep_no_tombstone),), first_seed=89
     ),
     "releases the files of carried tables": Mistake((Patch(Segment, "replace", _forget_what_is_carried),)),
     "carries parts that deltas change": Mistake((Patch(workers.jobs.compaction_plan, "_rewritten", _carry_all),)),
@@ -528,13 +528,13 @@ MISTAKES: dict[str, Mistake] = {
             Patch(Overlay, "table_ends", lambda overlay, lsn_last: ()),
             Patch(Pin, "replace", _replace_by_whatever_was_drained),
         ),
-        first_seed=279,
+        first_seed=305,
     ),
     "reads a page ahead from what is there now": Mistake(
-        (Patch(ScanPath, "_read_ahead", _read_ahead_what_is_there_now),)
+        (Patch(ScanPath, "_read_ahead", _read_ahead_what_is_there_now),), first_seed=1
     ),
     "keeps a page that it read ahead for a closed scan": Mistake((Patch(OpenScans, "close", _close_and_keep_page),)),
-    "goes on with a scan that it has closed": Mistake((Patch(OpenScans, "of_cursor", _begin_anew),), first_seed=34),
+    "goes on with a scan that it has closed": Mistake((Patch(OpenScans, "of_cursor", _begin_anew),), first_seed=281),
     "takes any state of a range for that of the cursor": Mistake(
         (Patch(workers.serving.scan_path, "_checked_state", lambda owned, cursor: b"state"),)
     ),

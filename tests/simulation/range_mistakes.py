@@ -71,7 +71,7 @@ def _nothing_hides(oldest_to_newest: Sequence[Sequence[KeysAlone]]) -> int:
 NEEDS = ("whole ranges",)
 RANGE_MISTAKES: dict[str, Mistake] = {
     "a layer ignores a range deletion in lookups": Mistake(
-        (Patch(ActiveLayer, "get_many", _look_below),), needs=NEEDS, first_seed=41
+        (Patch(ActiveLayer, "get_many", _look_below),), needs=NEEDS, first_seed=47
     ),
     "a layer ignores a range deletion in scans": Mistake(
         (Patch(owned_range, "uncleared", _show_all), Patch(range_view, "uncleared", _show_all)),
@@ -81,12 +81,14 @@ RANGE_MISTAKES: dict[str, Mistake] = {
     "a range deletion leaves the entries of its own layer": Mistake(
         (Patch(ActiveLayer, "clear", _clear_below_only),), needs=NEEDS, first_seed=11
     ),
-    "a run forgets what it has cleared": Mistake((Patch(Overlay, "seal", _forget_at_the_seal),), needs=NEEDS),
+    "a run forgets what it has cleared": Mistake(
+        (Patch(Overlay, "seal", _forget_at_the_seal),), needs=NEEDS, first_seed=5
+    ),
     "a view forgets what its runs had cleared": Mistake(
-        (Patch(Pin, "readable", _readable_without_clears),), needs=NEEDS
+        (Patch(Pin, "readable", _readable_without_clears),), needs=NEEDS, first_seed=59
     ),
     "a range deletion leaves the filter of the board as it is": Mistake(
-        (Patch(RangeSlot, "note_clear", lambda slot: None),), needs=NEEDS
+        (Patch(RangeSlot, "note_clear", lambda slot: None),), needs=NEEDS, first_seed=11
     ),
     "a drain leaves tables as they are": Mistake(
         (
@@ -94,14 +96,17 @@ RANGE_MISTAKES: dict[str, Mistake] = {
             Patch(workers.jobs.drain, "tombstones_of", lambda *_: ()),
         ),
         needs=NEEDS,
+        first_seed=5,
     ),
     "a drain keeps what later records have cleared": Mistake(
-        (Patch(workers.jobs.drained_entries, "without", lambda entries, cleared: entries),), needs=NEEDS
+        (Patch(workers.jobs.drained_entries, "without", lambda entries, cleared: entries),), needs=NEEDS, first_seed=5
     ),
     "a compaction goes on with tables that were cut": Mistake(
         (Patch(workers.jobs.compact, "_has_inputs", lambda *_: True),), needs=NEEDS, first_seed=5_465
     ),
-    "an overlay without entries counts as empty": Mistake((Patch(Overlay, "__bool__", _is_empty),), needs=NEEDS),
+    "an overlay without entries counts as empty": Mistake(
+        (Patch(Overlay, "__bool__", _is_empty),), needs=NEEDS, first_seed=5
+    ),
     "a count takes hidden keys for living ones": Mistake(
         (Patch(counting, "_living", _nothing_hides),), needs=NEEDS, first_seed=5
     ),

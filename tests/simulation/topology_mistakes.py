@@ -177,7 +177,7 @@ TOPOLOGY_MISTAKES: dict[str, Mistake] = {
     "lets a fenced parent accept writes": Mistake((Patch(Holdings, "_former_of", _serve_the_fenced),), first_seed=2),
     "adopts before all parents are fenced": Mistake((Patch(LocalChanges, "_windows", _windows_known),)),
     "forgets the dedup window when a child is adopted": Mistake(
-        (Patch(LocalChanges, "_adopt", _adopt_without_windows),), needs=("break connection",), first_seed=264
+        (Patch(LocalChanges, "_adopt", _adopt_without_windows),), needs=("break connection",), first_seed=278
     ),
     "forgets the dedup window in the manifest of a child": Mistake(
         (Patch(workers.topology.local_changes, "MaterialiseSpec", _spec_without_window),),
@@ -203,7 +203,7 @@ TOPOLOGY_MISTAKES: dict[str, Mistake] = {
     "forgets changes when the router starts": Mistake(
         (Patch(TopologyChanges, "__init__", _begin_without_changes),), needs=("strike change",), first_seed=14
     ),
-    "reads of parents only what is drained": Mistake((Patch(Inheritance, "get_many", _get_from_files),), first_seed=12),
+    "reads of parents only what is drained": Mistake((Patch(Inheritance, "get_many", _get_from_files),), first_seed=23),
     "splits within what is kept together": Mistake(
         (Patch(router.change_plan, "check_splits", lambda together, keys: None),),
         needs=("kept together",),
