@@ -13,6 +13,7 @@ from shardstore.limits import BUFFERED_ENTRY_BYTES, KIB, MIB, MILLISECOND_NS, SE
 from shardstore.memory_plan import derive
 from shardstore.options import Durability
 from shardstore.segment_options import SegmentOptions
+from shardstore.workers.ranges.dedup import WindowLimits
 from tests.simulation import servers
 from tests.simulation.clients import Actor
 from tests.simulation.servers import Worker
@@ -88,6 +89,8 @@ def _swarm(seed: int, clients: int) -> Swarm:
         wal_file_bytes=4 * MIB,
         deltas_max=8,
         segments=SegmentOptions(),
+        windows=WindowLimits(),
+        window_minute_ns=60 * SECOND_NS,
         keys=keys,
         boundaries=("40", "80", "c0"),
         clients=clients,
