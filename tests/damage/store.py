@@ -187,8 +187,9 @@ class MemoryStore:
             if not self._events:
                 return
             name, event = self._events.popleft()
-            if name in self._cores:
-                self._execute(name, self._cores[name].handle(event, self._now_ns))
+            core = self._cores.get(name)
+            if core is not None:
+                self._execute(name, [*core.handle(event, self._now_ns), *core.end_turn(self._now_ns)])
         raise AssertionError("the processes of the store do not come to rest")
 
     def _execute(self, name: str, effects: Sequence[Effect]) -> None:
