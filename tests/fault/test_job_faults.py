@@ -173,6 +173,7 @@ def acknowledged(worker: JobDriver) -> dict[int, dict[bytes, bytes]]:
     return {segment: worker.alive(segment) for segment in (1, 2)}
 
 
+@pytest.mark.fault("W1", "G1")
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("scenario", SCENARIOS)
 def test_a_restart_after_a_stop_at_any_call(scenario: Scenario, loss: PowerLoss | None) -> None:
@@ -237,6 +238,7 @@ def test_a_failed_sync_at_any_place(scenario: Scenario, loss: PowerLoss | None) 
             return
 
 
+@pytest.mark.fault("G1")
 @pytest.mark.parametrize("scenario", SCENARIOS)
 def test_a_failure_of_any_call(scenario: Scenario) -> None:
     """The worker survives without opening its segments again; the next maintenance process runs the job again."""
@@ -253,6 +255,7 @@ def test_a_failure_of_any_call(scenario: Scenario) -> None:
     raise AssertionError(f"the job makes more than {CALLS_MAX} calls")
 
 
+@pytest.mark.fault("G6")
 @pytest.mark.parametrize("scenario", WRITERS)
 def test_a_full_disk_at_any_fill_level(scenario: Scenario) -> None:
     refused = 0
@@ -272,6 +275,7 @@ def test_a_full_disk_at_any_fill_level(scenario: Scenario) -> None:
     raise AssertionError("the job needs more room than expected")
 
 
+@pytest.mark.fault("W5", "G5")
 def test_nothing_is_left_behind_by_killed_jobs() -> None:
     for call, disk, worker, spec in stopped_at_each_call(later_drain):
         worker.run(spec, process(disk))

@@ -77,6 +77,7 @@ def sections_begin(content: bytes, record: TableRecord) -> int:
     return decode_footer(content, IDENTITY, check_header(content, IDENTITY), record.checksum).block_index.offset
 
 
+@pytest.mark.fault("G3")
 @pytest.mark.slow
 @pytest.mark.parametrize("deletions", [False, True])
 @pytest.mark.parametrize("layout", LAYOUTS)
@@ -112,6 +113,7 @@ def sweep(entries: dict[bytes, Stored], step: int, options: SegmentOptions = DEF
     assert refusals == 2 * len(range(0, len(content), step)), "no byte is without a checksum"
 
 
+@pytest.mark.fault("G4")
 def test_cut_and_prolonged_tables_are_refused() -> None:
     filesystem = empty_filesystem()
     record = write(filesystem, sample("fixed-variable", 12))
@@ -143,6 +145,7 @@ def test_blocks_that_changed_places_are_noticed() -> None:
         Table.open(filesystem, IDENTITY, record).get_many(list(entries))
 
 
+@pytest.mark.fault("G3")
 def test_damage_in_one_block_leaves_the_others_readable() -> None:
     filesystem = empty_filesystem()
     entries = sample("fixed-fixed", 2 * BLOCK_ENTRIES)

@@ -94,6 +94,7 @@ def check_materialised(disk: SimDisk, worker: JobDriver, spec: MaterialiseSpec, 
     assert len(filesystem.list_directory(segment_directory(spec.segment))) == 1 + len(tables)
 
 
+@pytest.mark.fault("W1", "G12", "H10")
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("name", SPECS)
 def test_a_materialisation_stopped_at_any_call(name: str, loss: PowerLoss | None) -> None:
@@ -157,6 +158,7 @@ def test_a_failure_of_any_call_of_a_materialisation() -> None:
     raise AssertionError(f"the job makes more than {CALLS_MAX} calls")
 
 
+@pytest.mark.fault("H7")
 @pytest.mark.parametrize("name", SPECS)
 def test_a_full_disk_at_any_fill_level(name: str) -> None:
     opener, spec = SPECS[name]
@@ -177,6 +179,7 @@ def test_a_full_disk_at_any_fill_level(name: str) -> None:
     raise AssertionError("the job needs more room than expected")
 
 
+@pytest.mark.fault("W1", "H10")
 @pytest.mark.parametrize("loss", LOSSES)
 def test_a_retirement_stopped_at_any_call(loss: PowerLoss | None) -> None:
     spec = RetireSpec(STORE, (1, 2))

@@ -93,17 +93,20 @@ def check(filesystem: FaultyFilesystem, history: History, least: int) -> None:
     assert (again.files, again.cut) == (log.files, None)
 
 
+@pytest.mark.fault("W1")
 def test_killed_at_every_call() -> None:
     for _, filesystem, history in interrupted(Killed()):
         check(filesystem, history, least=history.appended)
 
 
+@pytest.mark.fault("L1", "L5")
 def test_power_lost_at_every_call() -> None:
     for number, filesystem, history in interrupted(Killed()):
         filesystem.lose_power(number)
         check(filesystem, history, least=history.durable)
 
 
+@pytest.mark.fault("L7")
 @pytest.mark.parametrize("forever", [False, True])
 def test_refused_at_every_call(forever: bool) -> None:
     for number, filesystem, history in interrupted(StorageFailure("input/output error"), forever):
@@ -111,12 +114,14 @@ def test_refused_at_every_call(forever: bool) -> None:
         check(filesystem, history, least=history.durable)
 
 
+@pytest.mark.fault("L8")
 @pytest.mark.parametrize("forever", [False, True])
 def test_disk_full_at_every_call(forever: bool) -> None:
     for _, filesystem, history in interrupted(DiskFull("no space"), forever):
         check(filesystem, history, least=history.durable)
 
 
+@pytest.mark.fault("W1")
 @pytest.mark.parametrize("lose_power", [False, True])
 def test_recovery_of_a_torn_log_killed_at_every_call_ends_the_same(lose_power: bool) -> None:
     def torn_log() -> FaultyFilesystem:
@@ -142,6 +147,7 @@ def test_recovery_of_a_torn_log_killed_at_every_call_ends_the_same(lose_power: b
         assert lsns_of(filesystem, log) == lsns_of(undisturbed, expected)
 
 
+@pytest.mark.fault("W1")
 def test_log_killed_twenty_times_in_a_row() -> None:
     filesystem, history = FaultyFilesystem(), History()
     for number in range(20):

@@ -29,6 +29,7 @@ with subprocess.Popen([sys.executable, "-P", "-c", sys.argv[1], sys.argv[2]], pa
 """
 
 
+@pytest.mark.fault("W8")
 @pytest.mark.parametrize("first", [signal.SIGTERM, signal.SIGINT])
 @pytest.mark.parametrize("second", [signal.SIGTERM, signal.SIGINT])
 def test_the_first_signal_asks_to_stop_and_the_second_ends(first: signal.Signals, second: signal.Signals) -> None:
@@ -45,6 +46,7 @@ def test_the_first_signal_asks_to_stop_and_the_second_ends(first: signal.Signals
         assert child.wait(LIMIT_S) == process.EXIT_SIGNALLED_TWICE
 
 
+@pytest.mark.fault("W3")
 def test_end_of_the_parents_pipe_ends_the_child() -> None:
     with subprocess.Popen([*PYTHON, WAITS, "-1"], stdin=subprocess.PIPE) as child:
         assert child.stdin is not None
@@ -52,6 +54,7 @@ def test_end_of_the_parents_pipe_ends_the_child() -> None:
         assert child.wait(LIMIT_S) == process.EXIT_ORPHANED
 
 
+@pytest.mark.fault("W3")
 def test_a_killed_parent_ends_the_child_even_if_its_pipe_stays_open() -> None:
     status_reader, status_writer = os.pipe()
     held_open_reader, held_open_writer = os.pipe()
@@ -135,6 +138,7 @@ def test_orphans_of_strangers_are_buried_and_our_own_children_left_to_who_waits_
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.fault("W11")
 def test_optimised_python_is_refused() -> None:
     program = "from shardstore.system.process import refuse_optimised_python as check; check()"
     assert subprocess.run([*PYTHON, program], check=False).returncode == 0

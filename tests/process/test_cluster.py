@@ -117,6 +117,7 @@ def test_everything_survives_the_death_of_everything(tmp_path: Path) -> None:
         writer.check(db)
 
 
+@pytest.mark.fault("W3")
 @pytest.mark.slow
 def test_no_process_outlives_a_killed_supervisor(tmp_path: Path) -> None:
     with served(tmp_path) as supervisor:
@@ -134,6 +135,7 @@ def test_no_process_outlives_a_killed_supervisor(tmp_path: Path) -> None:
         assert not Path(left.runtime_directory).exists()
 
 
+@pytest.mark.fault("W8")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_stops_everything_in_order(tmp_path: Path, number: signal.Signals) -> None:
     with served(tmp_path, "--workers", "2") as supervisor:
@@ -148,6 +150,7 @@ def test_a_signal_stops_everything_in_order(tmp_path: Path, number: signal.Signa
         assert list(db.scan()) == RECORDS
 
 
+@pytest.mark.fault("N11")
 def test_a_second_cluster_on_the_directory_is_refused(tmp_path: Path) -> None:
     with cluster_on(tmp_path) as cluster, cluster.connect() as db:
         with pytest.raises(
@@ -170,6 +173,7 @@ def test_a_stopped_cluster_says_so(tmp_path: Path) -> None:
         cluster.connect()
 
 
+@pytest.mark.fault("C9")
 def test_a_client_serves_in_the_child_of_a_fork_unless_it_is_to_refuse(tmp_path: Path) -> None:
     with cluster_on(tmp_path) as cluster, cluster.connect() as db, cluster.connect(fork="refuse") as refusing:
         db.put(b"k", b"v")

@@ -48,6 +48,7 @@ def test_a_damaged_log_is_named_to_who_asks_for_its_keys_and_the_other_worker_se
         assert log.read_bytes() == content
 
 
+@pytest.mark.fault("G4")
 def test_a_damaged_range_does_not_keep_the_others_from_being_served(tmp_path: Path) -> None:
     """Damage to the manifest of one range, or to a table of it, is named by reads, `stats` and the doctor."""
     low, high = b"\x00low", b"\xffhigh"

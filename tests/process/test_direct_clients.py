@@ -153,6 +153,7 @@ def test_the_child_of_a_fork_reads_with_the_client_of_its_parent_whose_threads_r
     assert db.get(b"of a child") == b"v"
 
 
+@pytest.mark.fault("G7")
 def test_few_descriptors_bound_the_open_files(db: Client, data: Path) -> None:
     child = multiprocessing.get_context("spawn").Process(target=_read_with_few_descriptors, args=(data,))
     child.start()

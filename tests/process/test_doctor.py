@@ -101,6 +101,7 @@ def test_it_refuses_what_is_served_or_is_no_store(tmp_path: Path) -> None:
     assert run("doctor", tmp_path / "data", "--json", "--repair").returncode == 1
 
 
+@pytest.mark.fault("G13")
 def test_damage_of_each_kind_is_named(data: Path) -> None:
     table = max(data.glob("segments/*/*.sst"), key=lambda path: path.stat().st_size)
     log = max(data.glob(f"{worker_directory(0)}/wal-*"))

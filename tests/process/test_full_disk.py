@@ -36,6 +36,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "--lazy", str(tmp_path)], check=True, timeout=20)
 
 
+@pytest.mark.fault("L8")
 def test_a_full_disk_refuses_writes_and_heals(small_disk: Path) -> None:
     ballast = small_disk / "ballast"
     ballast.write_bytes(BALLAST)
@@ -50,6 +51,7 @@ def test_a_full_disk_refuses_writes_and_heals(small_disk: Path) -> None:
         check(db, acknowledged)
 
 
+@pytest.mark.fault("L8")
 def test_workers_that_die_on_a_full_disk_serve_reads_until_there_is_room(small_disk: Path) -> None:
     ballast = small_disk / "ballast"
     ballast.write_bytes(BALLAST)
@@ -71,6 +73,7 @@ def test_workers_that_die_on_a_full_disk_serve_reads_until_there_is_room(small_d
         check(db, acknowledged)
 
 
+@pytest.mark.fault("L9")
 def test_a_store_on_a_read_only_disk_is_read_and_refuses_writes(small_disk: Path) -> None:
     with cluster_on(small_disk / "data") as cluster, cluster.connect() as db:
         db.put(b"key", b"value")

@@ -55,6 +55,7 @@ def remove(filesystem: PosixFilesystem) -> None:
             thread.join()
 
 
+@pytest.mark.fault("G8")
 def test_a_mapped_file_is_never_cut(filesystem: PosixFilesystem, reader: Popen[str]) -> None:
     remove(filesystem)
     assert not filesystem.exists(NAME)

@@ -96,6 +96,7 @@ def test_router_ends_with_its_parent(tmp_path: Path) -> None:
         assert router.ends() == process.EXIT_ORPHANED
 
 
+@pytest.mark.fault("W4", "M4")
 def test_a_second_router_on_the_same_directory_is_refused(tmp_path: Path) -> None:
     with running(tmp_path) as router, spawn(tmp_path) as second:
         assert error_of(second) == f"another router serves {tmp_path}\n"
@@ -116,6 +117,7 @@ def test_a_start_that_cannot_be_is_one_clear_line(tmp_path: Path, arguments: dic
         assert error.count("\n") == 1
 
 
+@pytest.mark.fault("M1")
 def test_a_damaged_map_is_named(tmp_path: Path) -> None:
     (tmp_path / "router").mkdir()
     (tmp_path / "router" / "ROUTES").write_bytes(b"x" * 100)

@@ -53,6 +53,7 @@ def test_the_overlay_over_the_main(cluster: LocalCluster) -> None:
         assert caught.value.last_key == b"e"
 
 
+@pytest.mark.fault("H8")
 @pytest.mark.parametrize("reverse", [False, True])
 def test_a_snapshot_stands_still_while_everything_else_moves(db: Client, reverse: bool) -> None:
     scan = db.scan(reverse=reverse)
@@ -118,6 +119,7 @@ def test_writers_wait_for_an_isolation_and_not_longer(cluster: LocalCluster, db:
     assert seconds
 
 
+@pytest.mark.fault("C1")
 def test_a_client_that_dies_keeps_nobody_waiting(cluster: LocalCluster, db: Client) -> None:
     program = (
         "import os, signal, sys, shardstore\n"

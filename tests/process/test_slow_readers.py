@@ -56,6 +56,7 @@ def readers(url: str, way: str) -> Iterator[list[Reader]]:
         yield started
 
 
+@pytest.mark.fault("C5")
 @pytest.mark.parametrize("way", ["direct", "through the router"])
 def test_stopped_readers_keep_nobody_from_reading_and_go_on_later(tmp_path: Path, way: str) -> None:
     with LocalCluster(tmp_path, workers=2, memory="192MiB", durability="async") as cluster:

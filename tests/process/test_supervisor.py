@@ -86,6 +86,7 @@ def test_what_dies_is_started_again(tmp_path: Path, caplog: pytest.LogCaptureFix
     assert f"(process {before[name]}) was ended by signal 9 (Killed); it is started again" in caplog.text, "no cause"
 
 
+@pytest.mark.fault("R6")
 @pytest.mark.parametrize("name", ["router", "worker-0"])
 def test_what_keeps_dying_is_tried_again_until_the_cause_is_gone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, name: str
@@ -177,6 +178,7 @@ def test_a_stop_while_starting_is_heeded(tmp_path: Path) -> None:
     assert supervisor.processes() == {}
 
 
+@pytest.mark.fault("W8")
 def test_a_second_request_to_stop_kills_what_does_not_listen(tmp_path: Path) -> None:
     (tmp_path / "behaviour").write_text("stubborn")
     with running(tmp_path) as supervisor:
@@ -302,6 +304,7 @@ def main_program(data: Path) -> Iterator[subprocess.Popen[bytes]]:
         end(process, data)
 
 
+@pytest.mark.fault("W8")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_the_main_program_in_order(tmp_path: Path, number: signal.Signals) -> None:
     with main_program(tmp_path) as process:
@@ -312,6 +315,7 @@ def test_a_signal_ends_the_main_program_in_order(tmp_path: Path, number: signal.
         assert not any(child.is_running() for child in children)
 
 
+@pytest.mark.fault("W3")
 def test_no_child_outlives_a_killed_supervisor_and_the_next_start_cleans_up(tmp_path: Path) -> None:
     with main_program(tmp_path) as process:
         children = psutil.Process(process.pid).children(recursive=True)

@@ -57,6 +57,7 @@ def range_of(db: Client, key: bytes) -> RangeRow:
     return max((row for row in db.admin.ranges() if row.start <= key), key=lambda row: row.start)
 
 
+@pytest.mark.fault("H4")
 def test_ranges_change_under_clients_that_notice_nothing(tmp_path: Path) -> None:
     with cluster_on(tmp_path) as cluster, cluster.connect() as db:
         with unnoticing(cluster, db) as clients:
@@ -161,6 +162,7 @@ def test_what_cannot_be_done_is_told_in_words(tmp_path: Path) -> None:
         assert len(db.admin.ranges()) == len(before)
 
 
+@pytest.mark.fault("R1")
 def test_an_action_is_not_begun_twice_when_the_router_is_killed_in_it(tmp_path: Path) -> None:
     with cluster_on(tmp_path) as cluster, cluster.connect() as db:
         for key in (b"20", b"40", b"60"):
@@ -231,6 +233,7 @@ def test_a_change_goes_on_after_an_orderly_stop_with_more_workers(tmp_path: Path
         assert {worker: figures["state"] for worker, figures in workers.items()} == {0: "up", 1: "up", 2: "up"}
 
 
+@pytest.mark.fault("H1")
 def test_a_change_goes_on_after_the_death_of_everything_with_fewer_workers(tmp_path: Path) -> None:
     with cluster_on(tmp_path) as cluster:
         client = write_something(cluster.connect())

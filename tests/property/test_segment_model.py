@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -44,6 +45,7 @@ steps = st.one_of(
 )
 
 
+@pytest.mark.fault("G9")
 @given(
     options=sizes,
     keys=st.sampled_from((KEYS, FIXED_KEYS, [PREFIX + key for key in KEYS], [PREFIX + key for key in FIXED_KEYS])),

@@ -7,6 +7,7 @@ from collections import Counter
 from itertools import count
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -197,6 +198,7 @@ class World:
         assert [self.driver.call(get(key)) for key in KEYS] == expected
 
 
+@pytest.mark.fault("C2", "N13")
 @settings(max_examples=300, deadline=None)
 @given(st.lists(ACTIONS, min_size=10, max_size=100))
 def test_every_call_ends_as_the_cluster_knows(actions: list[tuple[Any, ...]]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -154,6 +155,7 @@ def test_every_call_ends_as_the_cluster_knows(actions: list[tuple[Any, ...]]) ->
     world.check_reads()
 
 
+@pytest.mark.fault("H8")
 @settings(max_examples=200, deadline=None)
 @given(st.lists(st.one_of(ACTIONS, CHANGES, SCANS, SCANS), min_size=10, max_size=120))
 def test_scans_are_complete_or_raise(actions: list[tuple[Any, ...]]) -> None:

@@ -53,6 +53,7 @@ def recovered_checkpoint(filesystem: FaultyFilesystem) -> int:
     return read_log_document(filesystem, STORE, WORKER).lsn_checkpoint
 
 
+@pytest.mark.fault("L1", "L15")
 @given(
     lives=st.lists(STEPS, min_size=1, max_size=4),
     floors=st.lists(st.integers(0, 60), min_size=4),

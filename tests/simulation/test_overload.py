@@ -10,6 +10,7 @@ from tests.simulation.overload import load
 SECONDS = 12.0
 
 
+@pytest.mark.fault("B1")
 @pytest.mark.slow
 def test_overload_costs_few_requests_and_little_of_what_is_sustainable() -> None:
     offered = load(clients=8, actors=4, slice_ns=MILLISECOND_NS // 2, seconds=2.0)

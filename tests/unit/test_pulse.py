@@ -34,6 +34,7 @@ def test_who_is_in_a_loop_hangs_when_it_has_had_the_time() -> None:
     assert looks_until_it_hangs(Pulse(), working(0.25)) == 4 * HANGS_NS // LOOK_NS
 
 
+@pytest.mark.fault("W9")
 def test_who_gets_no_processor_or_waits_for_a_disk_does_not_hang() -> None:
     assert looks_until_it_hangs(Pulse(), working(0.0)) is None
     assert looks_until_it_hangs(Pulse(), working(0.01)) is None

@@ -54,6 +54,7 @@ def in_child(work: Callable[[], Any]) -> str:
     return said
 
 
+@pytest.mark.fault("C9")
 def test_a_client_opens_itself_anew(client: Client, server: FakeServer) -> None:
     client.put(b"a", b"1")
 
@@ -68,6 +69,7 @@ def test_a_client_opens_itself_anew(client: Client, server: FakeServer) -> None:
     assert server.cluster.clients == 3, "parent, child and grandchild"
 
 
+@pytest.mark.fault("C9")
 def test_a_client_that_is_to_refuse_says_whose_it_is(server: FakeServer) -> None:
     with connect(server.url, fork="refuse") as client:
         client.put(b"a", b"1")

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
+
 from shardstore.cluster.restart_policy import LONGEST_DELAY_NS, STEADY_NS, RestartPolicy
 from shardstore.limits import MILLISECOND_NS
 
 
+@pytest.mark.fault("R6")
 def test_delays_double_up_to_five_seconds_and_stay_there_for_ever() -> None:
     policy = RestartPolicy()
     delays = [policy.delay_after_ns(0) // MILLISECOND_NS for _ in range(9)]

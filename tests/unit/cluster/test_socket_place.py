@@ -60,6 +60,7 @@ def test_an_unknown_group_is_refused(base: Path, group: Any) -> None:
         place_at(base / "store", None, group)
 
 
+@pytest.mark.fault("N10")
 def test_a_path_that_no_socket_can_have_is_refused(base: Path) -> None:
     with pytest.raises(InvalidRequest, match="is too long for a socket by 1 bytes"):
         place_at(Path("/tmp/" + "x" * (108 - len("/tmp/.worker-255"))))

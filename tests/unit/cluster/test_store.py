@@ -58,6 +58,7 @@ def test_other_settings_are_refused_and_the_lock_is_let_go(tmp_path: Path, chang
     opened(cluster_settings(tmp_path, workers=2, ranges=[b"a", b"m"])).close()
 
 
+@pytest.mark.fault("N11", "W4")
 def test_a_second_holder_is_refused_and_learns_of_the_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = opened(cluster_settings(tmp_path))
     first.announce("unix:///tmp/shardstore-x/clients", "/tmp/shardstore-x")
@@ -158,6 +159,7 @@ def test_a_damaged_identity_is_named(tmp_path: Path) -> None:
         read_store(PosixFilesystem(str(tmp_path)))
 
 
+@pytest.mark.fault("W4")
 def test_a_fork_does_not_keep_the_lock(tmp_path: Path) -> None:
     directory = opened(cluster_settings(tmp_path))
     ready, go = os.pipe(), os.pipe()

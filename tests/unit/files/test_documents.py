@@ -34,6 +34,7 @@ def test_body_comes_back(body: dict[str, Any]) -> None:
     assert decode_document("FILE", encode_document(KIND, body), KIND) == (1, body)
 
 
+@pytest.mark.fault("M1")
 @given(st.data())
 def test_every_flipped_bit_is_found(data: st.DataObject) -> None:
     good = encode_document(KIND, BODY)
@@ -44,6 +45,7 @@ def test_every_flipped_bit_is_found(data: st.DataObject) -> None:
         decode_document("FILE", bytes(damaged), KIND)
 
 
+@pytest.mark.fault("M1")
 @pytest.mark.parametrize("length", range(len(encode_document(KIND, BODY))))
 def test_every_cut_is_found(length: int) -> None:
     with pytest.raises(Corruption):
@@ -112,6 +114,7 @@ class Traced:
         return call
 
 
+@pytest.mark.fault("G2")
 def test_publishing_takes_these_steps_in_this_order(tmp_path: Path) -> None:
     trace: list[str] = []
     filesystem = PosixFilesystem(str(tmp_path))

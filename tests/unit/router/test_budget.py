@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from shardstore.memory_plan import derive
 from shardstore.router.budget import Account, Budget, drains_to_order, fair_shares, free_bytes
 from shardstore.wire.messages import Lease, LeaseReport
@@ -39,6 +41,7 @@ def test_nothing_is_granted_before_all_were_heard() -> None:
     assert wants(budget, 0, 2, 400).lease == 400
 
 
+@pytest.mark.fault("B2")
 def test_a_worker_that_is_down_keeps_what_it_had() -> None:
     budget = budget_of(700, 100, 100)
     budget.lose(0)
@@ -49,6 +52,7 @@ def test_a_worker_that_is_down_keeps_what_it_had() -> None:
     assert wants(budget, 1, 4, 900, lease=200).lease == 800
 
 
+@pytest.mark.fault("B2")
 def test_an_old_report_or_one_heard_twice_frees_nothing() -> None:
     budget = budget_of(100, 100, 100)
     assert wants(budget, 0, 5, 600).lease == 600

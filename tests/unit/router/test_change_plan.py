@@ -75,12 +75,14 @@ def test_a_move_has_a_new_segment_over_the_same_keys() -> None:
     assert move_change(TWO, b"x", 0) == Change(4, "move", (Relative(2, b"m", b"", 1, 7),), (Relative(3, b"m", b"", 0),))
 
 
+@pytest.mark.fault("H9")
 @pytest.mark.parametrize("key", [b"", b"m"])
 def test_a_split_at_the_start_of_a_range_is_refused(key: bytes) -> None:
     with pytest.raises(InvalidRequest, match="already starts at this key"):
         split(TWO, key)
 
 
+@pytest.mark.fault("H9")
 def test_a_split_at_the_last_possible_key_leaves_two_ranges_that_are_not_empty() -> None:
     children = split(TWO, b"l\xff").children
     assert [(child.start, child.end) for child in children] == [(b"", b"l\xff"), (b"l\xff", b"m")]
@@ -100,6 +102,7 @@ def test_a_store_has_only_so_many_ranges(monkeypatch: pytest.MonkeyPatch) -> Non
         split(TWO, b"c")
 
 
+@pytest.mark.fault("H9")
 def test_the_last_range_is_merged_with_nothing() -> None:
     with pytest.raises(InvalidRequest, match="no right neighbour"):
         merge_change(TWO, b"x")

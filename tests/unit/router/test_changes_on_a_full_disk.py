@@ -52,6 +52,7 @@ def test_a_scan_of_a_child_says_that_the_disk_of_its_parents_is_full() -> None:
     assert cluster.get([b"n"]) == [b"2"], "single keys are read from the parent"
 
 
+@pytest.mark.fault("H7")
 def test_the_change_goes_on_when_there_is_room() -> None:
     cluster, _ = split_without_room()
     assert cluster.router._membership.of_worker(0).full_disk == FULL  # type: ignore[union-attr]
@@ -61,11 +62,13 @@ def test_the_change_goes_on_when_there_is_room() -> None:
     assert [member.trouble for member in cluster.router._membership.members()] == ["", ""]
 
 
+@pytest.mark.fault("H7")
 def test_a_worker_whose_disk_is_full_takes_no_ranges() -> None:
     cluster, _ = split_without_room()
     assert [member.may_receive for member in cluster.router._membership.members()] == [False, True]
 
 
+@pytest.mark.fault("M3")
 @pytest.mark.parametrize("full", [0, 1])
 def test_no_change_begins_by_itself_where_a_worker_may_take_part_in_none(full: int) -> None:
     """Not even if the worker with the full disk would only give the range."""

@@ -48,6 +48,7 @@ def test_every_change_of_routes_is_told_to_all(router: RouterDriver) -> None:
     assert told_routes(router.lose_worker(b"w1")) == everyone
 
 
+@pytest.mark.fault("N1")
 def test_a_client_that_cannot_be_reached_is_told_no_more(router: RouterDriver) -> None:
     router.hello(b"a")
     router.hello(b"b")
@@ -116,6 +117,7 @@ def test_operations_of_clients_are_not_for_workers(router: RouterDriver, op: Op)
     assert "not an operation for workers" in refusal_of(refused, Status.INVALID).what
 
 
+@pytest.mark.fault("C4")
 @pytest.mark.parametrize("link", ["clients", "workers"])
 @pytest.mark.parametrize(
     "frames",
@@ -164,6 +166,7 @@ def attacked(tmp_path_factory: pytest.TempPathFactory) -> RouterDriver:
     return router
 
 
+@pytest.mark.fault("R5")
 @given(st.lists(EVENTS, max_size=10))
 def test_nothing_a_peer_sends_raises_or_changes_the_map(attacked: RouterDriver, events: list[Received]) -> None:
     for event in events:
@@ -188,6 +191,7 @@ def test_a_stop_refuses_new_requests_and_waits_for_those_in_flight(router: Route
     assert [type(effect) for effect in answered] == [Send, Stop]
 
 
+@pytest.mark.fault("N12")
 def test_a_stop_waits_two_seconds_at_most(router: RouterDriver) -> None:
     serving = router.bring_up(0, b"w0")
     router.client_sends(b"a", get(1, serving[1], 5, 1, duration_ms=60_000), b"key")

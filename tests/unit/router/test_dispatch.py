@@ -53,6 +53,7 @@ def test_the_answer_goes_to_who_waits_as_it_came(router: RouterDriver, status: S
     assert router.worker_sends(b"w0", reply, b"body") == [Send("clients", b"a", [reply.encode(), b"body"])]
 
 
+@pytest.mark.fault("C4")
 def test_an_answer_is_passed_on_once_and_only_from_the_worker_that_was_asked(router: RouterDriver) -> None:
     router.client_sends(b"a", get(1, 1, CLIENT, 1), b"key")
     reply = get(1, 1, CLIENT, 1).reply(Status.OK)
@@ -107,6 +108,7 @@ def test_only_a_single_key_may_come_without_a_segment(
     assert "segment 0 is for one key" in refusal_of(refused, Status.INVALID).what
 
 
+@pytest.mark.fault("C8")
 @pytest.mark.parametrize(
     ("changes", "body_bytes", "what"),
     [
@@ -139,6 +141,7 @@ def test_an_old_or_unknown_epoch_is_answered_with_the_routes(router: RouterDrive
     assert header_of(refused).credits == CREDITS
 
 
+@pytest.mark.fault("R4")
 def test_a_worker_that_is_not_up_is_unavailable_and_the_other_is_not_affected(router: RouterDriver) -> None:
     router.lose_worker(b"w0")
     [refused] = router.client_sends(b"a", get(1, 1, CLIENT, 1), b"key")
@@ -154,6 +157,7 @@ def test_a_worker_that_opens_its_ranges_is_unavailable(router: RouterDriver) -> 
     assert refusal_of(refused, Status.UNAVAILABLE).what == "worker 0 is joining"
 
 
+@pytest.mark.fault("R4", "R7")
 def test_bytes_in_flight_to_a_worker_are_bounded(router: RouterDriver, monkeypatch: pytest.MonkeyPatch) -> None:
     weight = HEADER_BYTES + 100 + 1024
     monkeypatch.setattr(router.core._dispatch, "_in_flight_bytes_max", 2 * weight)
@@ -191,6 +195,7 @@ def test_requests_of_a_worker_whose_connection_ends_end_unknown_at_once(router: 
     assert header_of(router.client_sends(b"a", get(1, 1, CLIENT, 2), b"key")[0]).status == Status.UNAVAILABLE
 
 
+@pytest.mark.fault("R7", "B4")
 def test_requests_of_one_client_in_flight_are_bounded_and_others_are_passed_on(router: RouterDriver) -> None:
     most = dispatch.PEER_REQUESTS_MAX
     for sequence in range(1, most + 1):
@@ -210,6 +215,7 @@ def test_requests_of_one_client_in_flight_are_bounded_and_others_are_passed_on(r
     assert passed.link == "workers"
 
 
+@pytest.mark.fault("C6")
 def test_requests_to_the_former_process_of_a_worker_end_unknown(router: RouterDriver) -> None:
     router.client_sends(b"a", get(1, 1, CLIENT, 1), b"key")
     effects = router.register(0, b"w0 again")

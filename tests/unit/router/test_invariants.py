@@ -40,6 +40,7 @@ def test_a_topology_that_cannot_be_is_found(what: str) -> None:
         RouteTable(None, "store", replace(SOUND, **TOPOLOGIES[what])).check_invariants()  # type: ignore[arg-type]
 
 
+@pytest.mark.fault("B2")
 def test_leases_beyond_the_budget_are_found_once_all_are_known() -> None:
     budget = Budget(PLAN, range(3))
     budget.accounts[0] = Account(PLAN.buffer_bytes)

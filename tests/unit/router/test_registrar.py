@@ -66,11 +66,13 @@ def test_an_epoch_is_durable_before_it_is_granted(router: RouterDriver, filesyst
     assert restarted.route_map() == router.route_map()
 
 
+@pytest.mark.fault("R3")
 def test_a_new_epoch_is_higher_than_any_the_worker_found_on_its_disk(router: RouterDriver) -> None:
     assert router.granted(0, b"w0", known={1: 40, 99: 50}) == {1: 41, 2: 1}
     assert router.granted(0, b"w0 again", serving={1: 60, 2: 1}) == {1: 61, 2: 2}
 
 
+@pytest.mark.fault("R1")
 def test_a_process_that_met_a_restarted_router_keeps_its_epochs(
     router: RouterDriver, filesystem: PosixFilesystem
 ) -> None:
@@ -154,6 +156,7 @@ def test_heartbeats_keep_a_worker_up_and_silence_takes_it_down(router: RouterDri
     assert router.granted(0, b"w0", serving=serving) == serving
 
 
+@pytest.mark.fault("R2")
 def test_a_router_that_was_stopped_itself_does_not_take_workers_down(router: RouterDriver) -> None:
     router.bring_up(0, b"w0")
     router.pass_time(1_000)

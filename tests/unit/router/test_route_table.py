@@ -122,6 +122,7 @@ def test_who_leaves_goes_on_leaving_and_someone_always_stays(filesystem: PosixFi
     assert (found.workers, found.leaving) == ((0, 1), (1,))
 
 
+@pytest.mark.fault("M2")
 @pytest.mark.parametrize(
     ("workers", "leaving"), [((0,), ()), ((0, 1), (0, 1)), ((0, 1), (2,)), ((0, 1, 256), ()), ((0, 1, True), ())]
 )
@@ -134,6 +135,7 @@ def test_workers_that_cannot_be_are_damage(
         reopen(filesystem)
 
 
+@pytest.mark.fault("M2")
 @pytest.mark.parametrize(
     "routes", [[], [[b"a", 1, 0, 0, False]], [[b"", 1, 0, 0, False], [b"", 2, 0, 0, False]], "text"]
 )
@@ -164,6 +166,7 @@ def test_a_change_stands_in_the_map_for_its_parents_until_it_is_done(filesystem:
     assert all(route.created for route in found.current)
 
 
+@pytest.mark.fault("R3")
 def test_a_segment_that_the_map_does_not_know_shows_that_the_map_is_old(filesystem: PosixFilesystem) -> None:
     reopen(filesystem)
     filesystem.make_directory("segments/00000004")
@@ -183,6 +186,7 @@ def test_bad_boundaries_are_refused_and_leave_nothing(filesystem: PosixFilesyste
     assert not filesystem.exists("router/ROUTES")
 
 
+@pytest.mark.fault("M3")
 def test_a_failed_publish_changes_nothing(filesystem: PosixFilesystem, monkeypatch: pytest.MonkeyPatch) -> None:
     table = reopen(filesystem)
     before: RouteMap = table.current

@@ -76,6 +76,7 @@ def test_a_change_is_durable_before_it_is_ordered_and_is_ordered_of_whom_it_conc
     assert cluster.changes == (change,)
 
 
+@pytest.mark.fault("M3")
 def test_what_cannot_be_published_vanishes(monkeypatch: pytest.MonkeyPatch) -> None:
     cluster = filled()
     before = cluster.topology
@@ -135,6 +136,7 @@ def test_everyone_is_told_of_the_children_once_they_are_adopted(begin: Callable[
 # ---------------------------------------------------------------- messages
 
 
+@pytest.mark.fault("N14", "H2")
 @pytest.mark.parametrize("begin", BEGIN.values(), ids=BEGIN)
 @pytest.mark.parametrize("op", [Op.CHANGE, Op.PROGRESS, Op.RETIRE])
 def test_a_change_ends_though_every_message_of_a_kind_is_lost_at_first(
@@ -151,6 +153,7 @@ def test_a_change_ends_though_every_message_of_a_kind_is_lost_at_first(
     check_end(cluster)
 
 
+@pytest.mark.fault("H2")
 @pytest.mark.parametrize("begin", BEGIN.values(), ids=BEGIN)
 def test_messages_that_come_twice_change_nothing(begin: Callable[[TopologyDriver], object]) -> None:
     cluster = filled()
@@ -191,6 +194,7 @@ def test_a_report_of_nobody_known_counts_for_nothing() -> None:
     check_end(cluster)
 
 
+@pytest.mark.fault("H2")
 def test_a_report_of_a_change_that_is_over_is_answered_by_its_end_and_never_names_what_lives() -> None:
     cluster = filled()
     cluster.split(b"m")
@@ -211,6 +215,7 @@ def test_a_report_of_a_change_that_is_over_is_answered_by_its_end_and_never_name
 # ---------------------------------------------------------------- deaths
 
 
+@pytest.mark.fault("H1")
 @pytest.mark.parametrize("begin", BEGIN.values(), ids=BEGIN)
 @pytest.mark.parametrize("who", ["router", "worker 0", "worker 1", "both workers", "power"])
 def test_a_change_goes_on_after_any_death_at_any_step(begin: Callable[[TopologyDriver], object], who: str) -> None:

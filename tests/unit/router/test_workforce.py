@@ -292,6 +292,7 @@ def test_a_worker_stays_while_it_may_hold_scans_open(store: Store) -> None:
     assert reports_in(store.router.pass_time(1_000)) == [(1,)]
 
 
+@pytest.mark.fault("R2")
 def test_a_router_that_stood_still_hears_the_worker_before_it_lets_it_go(store: Store) -> None:
     store.drain(0)
     assert reports_in(store.router.pass_time(500)) == []

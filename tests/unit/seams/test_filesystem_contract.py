@@ -145,6 +145,7 @@ class TestMaps:
         write(filesystem, "name", b"")
         assert bytes(filesystem.map("name")) == b""
 
+    @pytest.mark.fault("G8")
     @pytest.mark.parametrize("remove", ["remove", "remove_gradually"])
     def test_a_map_and_its_slices_outlive_the_name(self, filesystem: Filesystem, remove: str) -> None:
         write(filesystem, "name", b"content")
@@ -249,6 +250,7 @@ class TestNames:
 
 
 class TestLocks:
+    @pytest.mark.fault("W4")
     def test_a_lock_is_held_once(self, opener: Opener) -> None:
         first, second = opener(), opener()
         lock = first.lock("LOCK")

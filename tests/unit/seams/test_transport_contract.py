@@ -163,6 +163,7 @@ def test_what_was_sent_while_the_server_is_down_goes_to_the_next_one_or_is_refus
     assert frames_of(take(successor)) == [b"second"]
 
 
+@pytest.mark.fault("N1")
 def test_a_peer_nobody_knows_is_refused(server: Transport) -> None:
     assert not server.send("clients", b"nobody", [b"hello"])
 
@@ -171,6 +172,7 @@ def test_a_link_nobody_opened_is_refused(client: Transport) -> None:
     assert not client.send("worker:7", b"", [b"hello"])
 
 
+@pytest.mark.fault("N1")
 def test_a_peer_that_went_away_is_refused_in_the_end(server: Transport, client: Transport) -> None:
     client.send("router", b"", [b"hello"])
     [message] = take(server)

@@ -42,6 +42,7 @@ def test_files_and_directories_are_for_their_user_only(filesystem: PosixFilesyst
     assert stat.S_IMODE((tmp_path / "data").stat().st_mode) == 0o700
 
 
+@pytest.mark.fault("W4")
 def test_descriptors_are_not_inherited(filesystem: PosixFilesystem, monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[int] = []
     really_open = os.open
@@ -65,6 +66,7 @@ def test_a_symbolic_link_is_not_followed(filesystem: PosixFilesystem, tmp_path: 
         filesystem.create("link")
 
 
+@pytest.mark.fault("L7")
 def test_short_writes_are_completed(filesystem: PosixFilesystem, monkeypatch: pytest.MonkeyPatch) -> None:
     write = os.write
     monkeypatch.setattr(os, "writev", lambda descriptor, buffers: write(descriptor, buffers[0][:2]))
@@ -119,6 +121,7 @@ def test_a_root_that_cannot_be_made_is_named(
     assert str(failure.value).startswith(words.replace("HERE", f"{tmp_path}/data"))
 
 
+@pytest.mark.fault("L6")
 def test_a_failed_sync_is_final_for_its_handle(filesystem: PosixFilesystem, monkeypatch: pytest.MonkeyPatch) -> None:
     file, other = filesystem.create("file"), filesystem.create("other")
     with monkeypatch.context() as broken:

@@ -88,6 +88,7 @@ def test_messages_arrive_whole_wherever_the_bytes_are_cut(messages: list[list[by
     assert received == messages
 
 
+@pytest.mark.fault("N3")
 @pytest.mark.parametrize(
     "preamble",
     [
@@ -136,6 +137,7 @@ def test_the_socket_of_a_dead_process_is_replaced(server: SocketTransport, direc
     successor.close()
 
 
+@pytest.mark.fault("N10")
 def test_a_path_that_cannot_be_used_is_refused_by_name() -> None:
     transport = SocketTransport()
     with pytest.raises(InvalidRequest, match=f"108 bytes, allowed are {limits.SOCKET_PATH_BYTES_MAX}"):
@@ -162,6 +164,7 @@ def test_messages_longer_than_any_buffer_arrive_whole_and_in_order(
     assert all(type(frame) is bytes for message in received for frame in message.frames)
 
 
+@pytest.mark.fault("N2")
 def test_what_a_peer_does_not_take_is_counted_until_it_does_or_goes(
     server: SocketTransport, client: SocketTransport
 ) -> None:
@@ -196,6 +199,7 @@ def test_what_a_server_does_not_take_is_counted_until_it_does_or_goes(
     assert client.unsent_bytes() == 0
 
 
+@pytest.mark.fault("C5", "N2")
 def test_a_peer_that_does_not_read_is_cut_off(
     server: SocketTransport, client: SocketTransport, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -229,6 +233,7 @@ def test_what_waits_makes_the_descriptor_ready_when_there_is_room(
     assert server.receive(0) == []
 
 
+@pytest.mark.fault("N7")
 def test_without_descriptors_who_connects_is_turned_away_and_others_are_served(
     server: SocketTransport, client: SocketTransport, directory: Path
 ) -> None:
@@ -368,6 +373,7 @@ class TestFairness:
         opened.connect(f"{directory}/server")
         return opened
 
+    @pytest.mark.fault("B4")
     def test_a_turn_takes_one_message_of_each_peer(self, server: SocketTransport, directory: Path) -> None:
         flood, other = self.raw(directory), self.raw(directory)
         flood.sendall(bytes_of([[b"%d" % number] for number in range(50)]))
@@ -435,6 +441,7 @@ class TestFairness:
         for each in opened:
             each.close()
 
+    @pytest.mark.fault("N3")
     @pytest.mark.parametrize("op", [Op.SCAN, Op.HELLO, Op.STATS])
     def test_what_is_longer_than_its_kind_may_be_comes_without_its_body(
         self, server: SocketTransport, client: SocketTransport, op: Op
@@ -449,6 +456,7 @@ class TestFairness:
             assert server._listeners["clients"].traffic.arriving.bytes < 100_000
         assert received == [[header], [b"next"]]
 
+    @pytest.mark.fault("N6")
     def test_a_long_message_that_begins_with_no_header_ends_the_stream(
         self, server: SocketTransport, directory: Path
     ) -> None:
@@ -459,6 +467,7 @@ class TestFairness:
         assert [type(event) for event in received] == [PeerGone]
         opened.close()
 
+    @pytest.mark.fault("N7")
     def test_above_the_highest_descriptor_for_peers_nobody_is_accepted(
         self, directory: Path, caplog: pytest.LogCaptureFixture
     ) -> None:
@@ -472,6 +481,7 @@ class TestFairness:
         refused.close()
         transport.close()
 
+    @pytest.mark.fault("N6")
     def test_who_connects_and_says_nothing_is_closed(self, directory: Path) -> None:
         transport = SocketTransport()
         transport.bind("clients", f"unix://{directory}/silent", Terms(silent_ns=1))

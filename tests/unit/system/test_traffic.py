@@ -67,6 +67,7 @@ def test_a_slow_reader_stays_while_there_is_room() -> None:
     assert world.traffic.is_watched()
 
 
+@pytest.mark.fault("C5", "N2")
 def test_beyond_the_bound_who_has_not_read_for_longest_is_cut_off_in_time() -> None:
     world = World(3)
     world.unsent(0, 60)

@@ -52,6 +52,7 @@ def test_a_free_tcp_port_is_chosen_and_told(client: SocketTransport) -> None:
     server.close()
 
 
+@pytest.mark.fault("N4")
 def test_a_message_with_too_many_frames_ends_the_connection_and_the_next_one_comes(
     server: SocketTransport, client: SocketTransport
 ) -> None:
@@ -176,6 +177,7 @@ transport.cycle = transport
 """
 
 
+@pytest.mark.fault("N12")
 @pytest.mark.parametrize("end", ["", "del transport; gc.collect()", "if not os.fork(): del transport; gc.collect()"])
 def test_a_transport_that_was_forgotten_does_not_hang_its_process(url: str, end: str) -> None:
     program = FORGETFUL.format(url=url) + end

@@ -119,6 +119,7 @@ def test_a_message_may_be_as_long_as_its_kind() -> None:
         assert peer.stream.is_quiet()
 
 
+@pytest.mark.fault("N3")
 @pytest.mark.parametrize(
     "body",
     [(bytes(30 * MIB),), (bytes(40 * KIB),) * 4, (b"", bytes(MIB), b"", bytes(1000))],
@@ -138,6 +139,7 @@ ENDLESS: dict[str, Callable[[], bytes]] = {
 }
 
 
+@pytest.mark.fault("N4")
 @pytest.mark.parametrize("begin", [SCAN, PUT, b"no header"], ids=["scan", "put", "nothing"])
 @pytest.mark.parametrize("part", ENDLESS.values(), ids=ENDLESS)
 def test_a_message_without_end_ends_the_stream(begin: bytes, part: Callable[[], bytes]) -> None:
@@ -149,6 +151,7 @@ def test_a_message_without_end_ends_the_stream(begin: bytes, part: Callable[[], 
         assert peer.held_bytes_most < (FRAMES_MAX + 1) * MIB
 
 
+@pytest.mark.fault("N6")
 @pytest.mark.parametrize(
     "said",
     [

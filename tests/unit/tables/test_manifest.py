@@ -72,6 +72,7 @@ def test_of_a_virtual_part_its_share_counts() -> None:
     assert read_manifest(filesystem, STORE, SEGMENT).main == (half,)
 
 
+@pytest.mark.fault("G11")
 @pytest.mark.parametrize(
     "wrong",
     [

@@ -182,6 +182,7 @@ def test_columns_for_a_merge_hold_the_range(layout: str) -> None:
     assert len(table.entries().keys) == COUNT
 
 
+@pytest.mark.fault("G8")
 def test_reading_goes_on_after_the_file_was_removed() -> None:
     filesystem = empty_filesystem()
     entries = sample("fixed-fixed", COUNT)
@@ -190,6 +191,7 @@ def test_reading_goes_on_after_the_file_was_removed() -> None:
     assert table.get_many(list(entries)) == list(entries.values())
 
 
+@pytest.mark.fault("G4")
 def test_a_missing_file_is_damage_that_names_the_file() -> None:
     filesystem = empty_filesystem()
     record = write(filesystem, sample("fixed-fixed", 3))
@@ -213,6 +215,7 @@ def test_a_table_of_another_place_is_refused(other: Identity, what: str) -> None
     assert (error.value.file, error.value.offset) == (IDENTITY.path, 0)
 
 
+@pytest.mark.fault("G4")
 def test_another_table_of_the_same_name_and_size_is_refused() -> None:
     filesystem = empty_filesystem()
     record = write(filesystem, {b"a": b"1"})

@@ -105,6 +105,7 @@ HOSTILE = {
 }
 
 
+@pytest.mark.fault("M5")
 @pytest.mark.parametrize("frame", HOSTILE.values(), ids=HOSTILE)
 @pytest.mark.parametrize("kind", [*messages._BYTES_MAX, messages.Statistics], ids=lambda kind: kind.__name__)
 def test_hostile_documents_are_refused_within_bounds(kind: type, frame: bytes) -> None:

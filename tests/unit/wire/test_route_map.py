@@ -97,6 +97,7 @@ def test_a_map_that_does_not_cover_all_keys_once_is_refused(routes: tuple[Route,
         RouteMap(1, routes)
 
 
+@pytest.mark.fault("M5")
 @pytest.mark.parametrize("ranges", [0, -1, RANGES_MAX + 1])
 def test_an_impossible_number_of_ranges_is_refused(ranges: int) -> None:
     with pytest.raises(InvalidRouteMap, match="1 to 65536 ranges"):

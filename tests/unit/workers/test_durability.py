@@ -14,6 +14,7 @@ from shardstore.workers.ranges import replay
 from tests.unit.worker_driver import WorkerDriver, reopened
 
 
+@pytest.mark.fault("W10", "L13")
 def test_group_sync_shows_and_acknowledges_a_write_only_after_the_sync(worker: WorkerDriver) -> None:
     first = worker.put({b"a": b"1"})
     second = worker.put({b"b": b"2"})
@@ -28,6 +29,7 @@ def test_group_sync_shows_and_acknowledges_a_write_only_after_the_sync(worker: W
     assert worker.get([b"a", b"b"]) == [b"1", b"2"]
 
 
+@pytest.mark.fault("L13")
 def test_group_sync_serves_all_that_arrived_meanwhile_with_one_sync(worker: WorkerDriver) -> None:
     worker.put({b"first": b""})
     later = [worker.put({b"k%d" % number: b"v"}) for number in range(20)]
@@ -45,6 +47,7 @@ def test_sync_mode_gives_each_request_a_sync_of_its_own(tmp_path: Path) -> None:
         assert [worker.status(sequence) for sequence in sequences] == [Status.OK] * done + [None] * (3 - done)
 
 
+@pytest.mark.fault("L15")
 def test_async_acknowledges_at_once_and_syncs_when_the_interval_is_over(tmp_path: Path) -> None:
     worker = WorkerDriver(tmp_path, Durability.ASYNC).serve()
     assert worker.status(worker.put({b"a": b"1"})) is Status.OK
@@ -64,6 +67,7 @@ def test_acknowledged_writes_are_there_in_the_next_process(tmp_path: Path, durab
     assert reopened(worker).get([b"a", b"b"]) == [b"1", None]
 
 
+@pytest.mark.fault("L6")
 def test_failed_sync_ends_waiting_writes_unknown_and_stops_the_worker(worker: WorkerDriver) -> None:
     sequence = worker.put({b"a": b"1"})
     worker.handle(WalSyncFailed("EIO"))
@@ -100,6 +104,7 @@ def test_retry_of_a_write_that_waits_is_answered_with_it(worker: WorkerDriver) -
     assert [header.status for header, _ in worker.answers(sequence)] == [Status.OK, Status.OK]
 
 
+@pytest.mark.fault("C2")
 @pytest.mark.parametrize("flushed", [False, True])
 def test_retry_in_the_next_process_is_applied_once(worker: WorkerDriver, flushed: bool) -> None:
     sequence = worker.put({b"a": b"1"})

@@ -31,6 +31,7 @@ def frozen(root: Path, failure: NotWritable, monkeypatch: pytest.MonkeyPatch) ->
     return WorkerDriver(root, epoch=1, create=False).serve()
 
 
+@pytest.mark.fault("L9")
 @pytest.mark.parametrize(
     ("failure", "status"), [(DiskFull("no space"), Status.BUSY), (ReadOnlyDisk("read-only"), Status.FAILED)]
 )

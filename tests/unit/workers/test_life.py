@@ -18,6 +18,7 @@ from shardstore.workers.wal.record_format import FILE_HEADER_BYTES
 from tests.unit.worker_driver import STORE, WorkerDriver, refusal, reopened
 
 
+@pytest.mark.fault("R3")
 def test_a_worker_whose_log_has_writes_that_the_map_cannot_know_of_does_not_start(worker: WorkerDriver) -> None:
     worker.put({b"a": b"1"})
     worker.settle()

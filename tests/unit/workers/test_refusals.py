@@ -16,6 +16,7 @@ from tests.unit.worker_driver import WorkerDriver, refusal
 MEBIBYTE = 1 << 20
 
 
+@pytest.mark.fault("C6", "C7")
 def test_other_epoch_or_segment_is_stale_and_brings_the_routes(worker: WorkerDriver) -> None:
     for fields in ({"epoch": 0}, {"epoch": 2}, {"segment": 9}):
         sequence = worker.put({b"a": b"1"}, **fields)
@@ -28,6 +29,7 @@ def send(worker: WorkerDriver, op: Op, body: list[bytes], **fields: int) -> int:
     return worker.ask(op, body, **fields)
 
 
+@pytest.mark.fault("C8")
 @pytest.mark.parametrize(
     ("ask", "what"),
     [
@@ -107,6 +109,7 @@ def test_a_column_of_columns_is_refused_at_its_second_array(worker: WorkerDriver
     assert "too many arrays" in refusal(worker, sequence).what
 
 
+@pytest.mark.fault("R7")
 def test_full_buffers_refuse_before_the_log(worker: WorkerDriver) -> None:
     sequence, written = 0, 0
     while worker.status(sequence) is not Status.BUSY:

@@ -28,6 +28,7 @@ def ends(filesystem: FaultyFilesystem, directory: str | None, broken: str = "") 
     return posted
 
 
+@pytest.mark.fault("L5")
 def test_files_are_synced_before_the_directory() -> None:
     filesystem = FaultyFilesystem()
     assert ends(filesystem, "d") == [WalSynced(7)]

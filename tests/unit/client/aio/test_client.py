@@ -160,6 +160,7 @@ def test_timeouts_and_lost_replies(server: FakeServer) -> None:
     assert len([keys for op, keys, _ in server.cluster.log if op == Op.PUT]) == 2
 
 
+@pytest.mark.fault("B5")
 def test_cancellation_gives_credits_back(server: FakeServer) -> None:
     async def program(client: AsyncClient) -> None:
         server.pause()
@@ -251,6 +252,7 @@ def test_without_descriptors_the_client_says_so_and_starts_over_when_there_are_s
     use(server, program)
 
 
+@pytest.mark.fault("C9")
 def test_another_event_loop_is_refused(server: FakeServer) -> None:
     kept: list[AsyncClient] = []
 

@@ -137,6 +137,7 @@ def test_no_router(tmp_path: Path) -> None:
     assert time.monotonic() - began < 0.8, "it waited for the unsent HELLO to leave"
 
 
+@pytest.mark.fault("C9")
 def test_sixteen_threads(client: Client, server: FakeServer) -> None:
     def work(number: int) -> int:
         for at in range(100):

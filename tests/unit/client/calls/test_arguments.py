@@ -68,6 +68,7 @@ def test_text_is_refused_with_advice(check: Callable[[Any], Any]) -> None:
         check("text")
 
 
+@pytest.mark.fault("C8")
 def test_limits_of_length() -> None:
     longest = b"k" * KEY_BYTES_MAX
     assert checked_key(longest) == longest

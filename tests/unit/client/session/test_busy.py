@@ -184,6 +184,7 @@ def test_a_lost_answer_before_the_refusal_is_not_forgotten(driver: SessionDriver
     assert isinstance(driver.ended[call], OutcomeUnknown)
 
 
+@pytest.mark.fault("B6")
 def test_a_batch_that_could_never_be_let_in_fails_at_once(driver: SessionDriver) -> None:
     driver.cluster.script.append(Refuse(Status.INVALID, 0, Refusal("too large for any lease")))
     assert isinstance(driver.call(put(b"k")), InvalidRequest)

@@ -140,6 +140,7 @@ def test_a_late_reply_that_raises_the_credits_lets_what_waits_be_sent(driver: Se
     ]
 
 
+@pytest.mark.fault("B5")
 def test_credits_come_back_whatever_happens(driver: SessionDriver) -> None:
     driver.cluster.script.extend(
         [Lose.REQUEST, Lose.REPLY, Refuse(Status.BUSY, 30), Refuse(Status.UNKNOWN), Refuse(Status.FAILED), None] * 10

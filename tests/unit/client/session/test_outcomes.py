@@ -142,6 +142,7 @@ def test_what_was_not_applied_is_refused_when_it_comes_late(driver: SessionDrive
     assert driver.cluster.data == {}
 
 
+@pytest.mark.fault("C3")
 def test_a_write_that_is_too_old_has_a_token(driver: SessionDriver) -> None:
     driver.cluster.script.append(Refuse(Status.TOO_OLD))
     error = driver.call(put(b"n"))

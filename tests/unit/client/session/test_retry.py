@@ -23,6 +23,7 @@ from tests.unit.client.session_driver import TIMEOUT_NS, SessionDriver, delete, 
 from tests.unit.fake_cluster import Lose, Refuse
 
 
+@pytest.mark.fault("C2")
 @pytest.mark.parametrize("lost", [Lose.REQUEST, Lose.REPLY])
 def test_a_write_without_an_answer_is_sent_again_and_applied_once(driver: SessionDriver, lost: Lose) -> None:
     driver.cluster.script.append(lost)
@@ -233,6 +234,7 @@ def test_unknown_is_asked_again_as_a_retry(driver: SessionDriver) -> None:
     assert driver.routed()[1][1].flags & Flag.RETRY
 
 
+@pytest.mark.fault("C4")
 def test_messages_of_no_use_are_ignored_and_counted(driver: SessionDriver) -> None:
     call = get(b"key")
     driver.submit(call)

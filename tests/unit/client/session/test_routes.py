@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import pytest
+
 from shardstore.client.calls.calls import Maintain, Open
 from shardstore.wire.wire_format import Flag, Op, Status
 from tests.unit.client.session_driver import TIMEOUT_NS, SessionDriver, get, put
 from tests.unit.fake_cluster import FakeCluster, Lose, Refuse
 
 
+@pytest.mark.fault("C7")
 def test_a_stale_route_brings_the_newer_routes(driver: SessionDriver) -> None:
     driver.cluster.new_epochs(0)
     call = put(b"key")
@@ -17,12 +20,14 @@ def test_a_stale_route_brings_the_newer_routes(driver: SessionDriver) -> None:
     assert not driver.routed()[1][1].flags & Flag.RETRY
 
 
+@pytest.mark.fault("N14")
 def test_a_range_that_moved_is_found_at_its_new_owner(driver: SessionDriver) -> None:
     driver.cluster.give_to(1, [2])
     assert driver.call(put(b"key")) is None
     assert [link for link, _ in driver.routed()] == ["worker:0", "worker:1"]
 
 
+@pytest.mark.fault("C7")
 def test_a_server_that_is_behind_is_asked_again_later(driver: SessionDriver) -> None:
     driver.cluster.script.extend([Refuse(Status.STALE_ROUTE)] * 3)
     call = put(b"key")
@@ -58,6 +63,7 @@ def test_new_routes_do_not_hurry_who_waits_for_room(driver: SessionDriver) -> No
     assert driver.cluster.data == {b"key": b"value"}
 
 
+@pytest.mark.fault("C7", "N14")
 def test_older_routes_are_not_believed(driver: SessionDriver) -> None:
     old = driver.cluster.broadcast()
     driver.cluster.new_epochs(0)

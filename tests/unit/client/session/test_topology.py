@@ -16,6 +16,7 @@ from tests.unit.fake_cluster import Lose, Refuse
 # Waiting requests
 
 
+@pytest.mark.fault("H4")
 def test_what_waits_goes_to_the_owners_of_its_keys(driver: SessionDriver) -> None:
     driver.submit(put_many(KEYS, [b"1"] * len(KEYS)))
     singles = [put(KEYS[0], b"3"), put(KEYS[-1], b"3")]

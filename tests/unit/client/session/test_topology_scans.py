@@ -46,6 +46,7 @@ def scanned(driver: SessionDriver) -> list[int]:
     return [header.segment for _, header in driver.sent if header.op == Op.SCAN]
 
 
+@pytest.mark.fault("H8")
 @pytest.mark.parametrize("mode", [ScanMode.SNAPSHOT, ScanMode.FULL_ISOLATION, ScanMode.FAIL_FAST])
 @pytest.mark.parametrize("reverse", [False, True])
 @pytest.mark.parametrize("told", [False, True])

@@ -163,6 +163,7 @@ def test_bottoms_that_are_gone_already_are_not_merged() -> None:
     assert worker.compact(1, DELTAS).manifest == before.without_window()
 
 
+@pytest.mark.fault("G9")
 def test_tombstones_live_as_long_as_a_bottom_may_hold_their_key() -> None:
     worker = worker_with(SegmentOptions(block_bytes=KIB, part_min_bytes=KIB, part_max_bytes=KIB, main_max_bytes=KIB))
     drained(worker, numbered(0, 200))
@@ -196,6 +197,7 @@ def test_a_bottom_all_of_whose_keys_are_deleted_vanishes() -> None:
     assert worker.manifest(1).bottoms == ()
 
 
+@pytest.mark.fault("G6")
 def test_a_full_disk_gives_back_the_room_of_all_parts_written() -> None:
     worker = worker_with()
     drained(worker, numbered(0, 2000, step=2))
@@ -214,6 +216,7 @@ def test_a_full_disk_gives_back_the_room_of_all_parts_written() -> None:
     assert worker.filesystem.paths() == before
 
 
+@pytest.mark.fault("G2")
 def test_names_of_all_parts_are_durable_before_the_manifest() -> None:
     worker = worker_with()
     drained(worker, numbered(0, 2000, step=2))

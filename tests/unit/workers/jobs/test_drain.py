@@ -173,6 +173,7 @@ def test_a_table_left_by_a_job_that_died_is_overwritten(worker: JobDriver) -> No
     assert worker.stored(1) == {b"a": b"1"}
 
 
+@pytest.mark.fault("G2")
 def test_the_table_is_durable_before_the_manifest_names_it(worker: JobDriver) -> None:
     assert isinstance(worker.filesystem, FaultyFilesystem)
     worker.put(1, {b"a": b"1"})
@@ -191,6 +192,7 @@ def test_the_table_is_durable_before_the_manifest_names_it(worker: JobDriver) ->
     assert not [call for call in trace if "wal-" in call and not call.startswith("map")]
 
 
+@pytest.mark.fault("G6")
 def test_a_full_disk_leaves_inputs_and_no_output(worker: JobDriver) -> None:
     assert isinstance(worker.filesystem, FaultyFilesystem)
     worker.put(1, {b"a": b"1"})

@@ -145,6 +145,7 @@ def test_a_split_gives_each_child_its_keys_and_both_the_file_at_the_border(worke
     assert total - len(both) <= shares <= total
 
 
+@pytest.mark.fault("G11")
 def test_stale_keys_of_a_linked_file_never_answer(worker: JobDriver) -> None:
     """Both children of a split refer to one file, each changes its keys, and then they are merged again."""
     border = b"key-050"
@@ -179,6 +180,7 @@ def test_generations_keep_the_first_origin(worker: JobDriver) -> None:
     assert content == {key: value for key, value in worker.model[1].items() if key < b"key-120"}
 
 
+@pytest.mark.fault("G12")
 def test_where_linking_is_refused_files_are_copied_and_synced(worker: JobDriver) -> None:
     filesystem = worker.filesystem
     assert isinstance(filesystem, FaultyFilesystem)
@@ -235,6 +237,7 @@ def test_a_missing_file_of_a_parent_is_damage(worker: JobDriver) -> None:
     assert error.value.file == path
 
 
+@pytest.mark.fault("H9")
 def test_a_segment_of_nothing_can_be_materialised(worker: JobDriver) -> None:
     child = materialised(worker, merge_spec(4, (1,), KeyRange(b"", b"a")))
     assert (child.tables, child.bottoms, child.table_number_next) == ((), (), 1)
@@ -257,6 +260,7 @@ def test_retired_segments_are_gone_and_what_was_materialised_is_not(worker: JobD
     assert content_of(layers[0]), "a process that has it open can still read it"
 
 
+@pytest.mark.fault("G5")
 def test_a_segment_of_another_store_and_files_of_others_are_not_removed(worker: JobDriver) -> None:
     assert isinstance(worker.filesystem, FaultyFilesystem)
     with pytest.raises(Corruption, match="of store store-of-the-tests"):

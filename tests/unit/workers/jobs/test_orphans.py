@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from shardstore.files.file_names import aside_file, segment_directory, table_file
 from shardstore.files.file_names import manifest as manifest_path
 from shardstore.key_range import KeyRange
@@ -41,6 +43,7 @@ def files_of(filesystem: FaultyFilesystem) -> list[str]:
     return [path for path in filesystem.paths() if path.startswith(DIRECTORY)]
 
 
+@pytest.mark.fault("G5")
 def test_only_a_whole_table_of_a_drain_that_is_newer_is_set_aside() -> None:
     filesystem, manifest = segment_with_orphans()
     newer = filesystem.content(table_file(SEGMENT, 5))

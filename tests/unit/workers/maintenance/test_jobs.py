@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from shardstore.errors import Corruption
 from shardstore.limits import SECOND_NS
 from shardstore.seams.effects import JobFailed, Tick
@@ -45,6 +47,7 @@ def test_compact_leaves_one_table_without_deleted_keys(worker: WorkerDriver) -> 
     assert scan_all(worker, ScanRequest()) == [(b"1", b"v"), (b"2", b"v"), (b"same", b"2")]
 
 
+@pytest.mark.fault("W5")
 def test_failed_job_is_tried_again_later_and_loses_nothing(worker: WorkerDriver) -> None:
     worker.put({b"a": b"1"})
     worker.settle()

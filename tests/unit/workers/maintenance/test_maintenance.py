@@ -145,6 +145,7 @@ def test_state_follows_the_jobs_of_a_segment(tmp_path: Path) -> None:
     assert worker.range_statistics()["state"] == "READY"
 
 
+@pytest.mark.fault("W6")
 def test_failed_job_leaves_its_reason_until_one_ends_well(worker: WorkerDriver) -> None:
     put(worker, b"a")
     worker.ask(Op.FLUSH)
@@ -183,6 +184,7 @@ def test_what_nobody_waits_for_is_done_after_a_failure_all_the_same(worker: Work
     assert worker.range_statistics()["compactions"]["finished"] == 1
 
 
+@pytest.mark.fault("W6")
 def test_damage_is_an_error_for_good(worker: WorkerDriver) -> None:
     put(worker, b"a")
     sequence = worker.ask(Op.COMPACT, flags=Flag.NO_WAIT)

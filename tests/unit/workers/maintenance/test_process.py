@@ -99,6 +99,7 @@ def test_one_that_was_never_started_can_be_closed(tmp_path: Path, events: Simple
     assert maintenance._process is None
 
 
+@pytest.mark.fault("W5")
 def test_a_process_that_hangs_in_a_job_is_killed_and_said(
     hanging: MaintenanceProcess, events: SimpleQueue[Event], capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -112,6 +113,7 @@ def test_a_process_that_hangs_in_a_job_is_killed_and_said(
     assert "was ended by signal 9 (Killed); it is started again in 0.2 s" in words
 
 
+@pytest.mark.fault("W5")
 def test_all_jobs_of_a_process_that_ends_have_failed(
     maintenance: MaintenanceProcess, events: SimpleQueue[Event]
 ) -> None:

@@ -46,6 +46,7 @@ def test_known_sequence_is_a_duplicate_with_its_lsn() -> None:
     assert window.noted(request(7, 1)) == (0, None), "it is durable, so no reply has to wait for it"
 
 
+@pytest.mark.fault("C3")
 def test_sequence_below_the_window_is_too_old_even_when_it_was_never_applied() -> None:
     window = note(small(spans=1), 7, 3, 5, 7, 9)
     assert window.judge(request(7, 6), retry=True) is DedupVerdict.TOO_OLD
@@ -182,6 +183,7 @@ def test_what_a_client_took_last_is_known_until_its_next_write() -> None:
     assert window.noted(request(7, 3)) == Noted(0, None), "but it is known that it was applied"
 
 
+@pytest.mark.fault("H5")
 def test_after_a_merge_what_was_taken_from_each_parent_is_known() -> None:
     one, other = (
         note(DedupWindow(), 7, 5, result=Taken(b"a", b"1")),

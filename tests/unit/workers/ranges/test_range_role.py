@@ -70,11 +70,13 @@ def test_a_range_goes_from_child_to_parent_and_never_back() -> None:
     assert roles == WHOLE_LIFE
 
 
+@pytest.mark.fault("H3")
 def test_a_range_is_served_from_its_adoption_to_its_fence() -> None:
     assert [role for role in WHOLE_LIFE if role.is_served] == WHOLE_LIFE[1:4]
     assert [role for role in WHOLE_LIFE if role.is_fenced] == WHOLE_LIFE[4:]
 
 
+@pytest.mark.fault("H5")
 def test_an_adopted_child_knows_the_requests_of_all_its_parents_and_its_own() -> None:
     child, windows = in_role(WAITING), [DedupWindow(), DedupWindow()]
     requests = [RequestId(1, 1), RequestId(2, 1), RequestId(3, 1)]

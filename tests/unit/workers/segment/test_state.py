@@ -52,6 +52,7 @@ def test_a_compaction_goes_on_when_the_drain_that_overtook_it_ends(end: SegmentS
     assert states == [READY, FREEZE, RUNNING, FREEZE, RUNNING, FREEZE, RUNNING, FREEZE, READY]
 
 
+@pytest.mark.fault("W6")
 @pytest.mark.parametrize("state", [READY, FREEZE, RUNNING])
 def test_damage_ends_all_maintenance(state: SegmentState) -> None:
     assert state_after(state, DAMAGE) is ERROR

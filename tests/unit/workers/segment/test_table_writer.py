@@ -59,6 +59,7 @@ def test_the_record_says_what_the_file_holds() -> None:
     assert (record.key_first, record.key_last) == (b"a", b"cc")
 
 
+@pytest.mark.fault("G2")
 def test_the_file_is_synced_before_it_is_told_of() -> None:
     filesystem = empty_filesystem()
     write(filesystem, sample("fixed-fixed", 700))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from shardstore.identifiers import TOMBSTONE, Stored
 from shardstore.tables.column_items import as_list
@@ -28,6 +29,7 @@ EVEN: dict[bytes, Stored] = {b"key-%05d" % number: b"v" for number in range(0, 4
 FAR: dict[bytes, Stored] = {b"x": b"v", b"y": TOMBSTONE}
 
 
+@pytest.mark.fault("G9")
 def test_a_table_that_holds_the_key_keeps_the_tombstone() -> None:
     older = tables_of(EVEN, FAR)
     deleted = dict.fromkeys(EVEN, TOMBSTONE)

@@ -48,6 +48,7 @@ def test_a_batch_puts_and_deletes(worker: WorkerDriver, end: str) -> None:
     assert scan_all(worker, ScanRequest()) == [(b"a", b"x"), (b"b", b""), (b"kept", b"2")]
 
 
+@pytest.mark.fault("L13")
 def test_a_batch_is_one_record(worker: WorkerDriver) -> None:
     worker.batch({b"a": b"1", b"b": None, b"c": b"3"}, {b"d": None})
     worker.settle()

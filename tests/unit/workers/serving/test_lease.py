@@ -87,6 +87,7 @@ def test_only_the_answer_to_the_latest_report_counts(worker: WorkerDriver) -> No
     assert memory(worker)["memory"]["lease"]["allowed"] == 200 * KIB, "it has a reply already"
 
 
+@pytest.mark.fault("W2", "B2")
 def test_after_registering_again_no_former_answer_counts(worker: WorkerDriver) -> None:
     put(worker, KIB)
     header = list(beats(worker))[-1][0]
@@ -108,11 +109,13 @@ def test_limits_follow_the_lease(worker: WorkerDriver) -> None:
     assert put(worker, 60 * KIB) is Status.OK
 
 
+@pytest.mark.fault("B6")
 def test_what_could_never_fit_is_invalid_and_not_busy(worker: WorkerDriver) -> None:
     assert put(worker, 440 * KIB) is Status.BUSY
     assert put(worker, 460 * KIB) is Status.INVALID
 
 
+@pytest.mark.fault("B3")
 def test_the_router_orders_a_drain_of_the_largest(worker: WorkerDriver) -> None:
     put(worker, 2 * KIB)
     answer(worker, 800 * KIB)

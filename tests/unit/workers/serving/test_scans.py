@@ -82,6 +82,7 @@ def test_writers_wait_while_a_scan_isolates_the_range(worker: WorkerDriver) -> N
     assert write(worker, {b"k1": b"new"}) is Status.OK
 
 
+@pytest.mark.fault("C1")
 def test_an_isolation_ends_with_its_lease_and_writers_go_on(worker: WorkerDriver) -> None:
     scan = AtWorker(worker, ScanMode.FULL_ISOLATION)
     scan.page()

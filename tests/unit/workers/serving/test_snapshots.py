@@ -358,6 +358,7 @@ def test_cursors_cannot_be_guessed(worker: WorkerDriver) -> None:
     assert max(cursors) > 2**48
 
 
+@pytest.mark.fault("C1")
 @pytest.mark.parametrize("event", [PeerGone("clients", b"peer"), SendFailed("clients", b"peer", ())])
 def test_the_scans_of_a_client_that_went_away_are_closed(worker: WorkerDriver, event: PeerGone | SendFailed) -> None:
     for mode in HELD:

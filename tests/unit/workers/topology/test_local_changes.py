@@ -114,6 +114,7 @@ def test_a_write_of_a_child_survives_when_the_parent_is_drained_after_a_restart(
     assert cluster.get([b"b", b"c"]) == [b"2", b"from the child"]
 
 
+@pytest.mark.fault("H6")
 @pytest.mark.parametrize("durability", DURABILITIES)
 def test_a_parent_is_reported_as_fenced_when_all_it_logged_is_durable_and_applied(durability: Durability) -> None:
     cluster = filled(durability)
@@ -163,6 +164,7 @@ def test_a_child_elsewhere_accepts_only_with_the_windows_of_its_parents() -> Non
     assert [cluster.status(sequence) for sequence in written] == [Status.OK] * 2
 
 
+@pytest.mark.fault("C2", "H5")
 @pytest.mark.parametrize("begin", CHANGES.values(), ids=CHANGES)
 @pytest.mark.parametrize("when", ["adopted", "after a restart", "at the end", "after the end and a restart"])
 def test_a_retry_of_what_the_parent_applied_is_a_duplicate_at_the_child(begin: Begin, when: str) -> None:

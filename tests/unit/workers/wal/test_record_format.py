@@ -50,6 +50,7 @@ def test_hop_says_what_the_header_says() -> None:
     assert hop_at(memoryview(encoded()), 0, LOG_ID) == (11, 6, len(encoded()))
 
 
+@pytest.mark.fault("L10")
 @pytest.mark.parametrize("position", range(len(encoded())))
 def test_any_flipped_bit_is_found(position: int) -> None:
     damaged = bytearray(encoded())
@@ -74,11 +75,13 @@ def test_record_of_another_log_is_found() -> None:
         hop_at(memoryview(encoded()), 0, LOG_ID + 1)
 
 
+@pytest.mark.fault("L10")
 def test_payload_of_another_record_is_found() -> None:
     with pytest.raises(DamagedRecord, match="payload"):
         log_record_at(memoryview(encoded()[:RECORD_HEADER_BYTES] + VALUES + KEYS), 0, LOG_ID)
 
 
+@pytest.mark.fault("L1")
 def test_zeros_are_no_record() -> None:
     with pytest.raises(DamagedRecord):
         log_record_at(memoryview(bytes(4096)), 0, 0)
@@ -90,6 +93,7 @@ def test_unknown_kind_is_refused(kind: int) -> None:
         log_record_at(memoryview(encoded(kind)), 0, LOG_ID)
 
 
+@pytest.mark.fault("L12")
 def test_absurd_length_is_refused_even_with_a_sound_checksum() -> None:
     head = bytearray(encoded()[:60])
     struct.pack_into("<I", head, 16, REQUEST_BYTES_MAX)
@@ -136,6 +140,7 @@ def test_file_of_another_log_is_refused_by_name(worker: int, log_id: int, offset
     assert (caught.value.file, caught.value.offset) == ("f", offset)
 
 
+@pytest.mark.fault("L16")
 def test_newer_version_is_refused_by_name() -> None:
     data = bytearray(HEADER.encode())
     data[8] = LOG_FILE.version + 1

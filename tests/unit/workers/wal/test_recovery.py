@@ -82,6 +82,7 @@ def advance(filesystem: FaultyFilesystem, lsn_checkpoint: int) -> None:
     publish_log_document(filesystem, LogDocument(STORE, WORKER, LOG_ID, lsn_checkpoint))
 
 
+@pytest.mark.fault("L2")
 def test_decisions_cover_every_case_and_never_cut_durable_bytes() -> None:
     cases = list(itertools.product((False, True), (False, True), TailPolicy))
     assert sorted(DECISIONS, key=str) == sorted(cases, key=str)
@@ -108,6 +109,7 @@ class TestIdentity:
         recovered(filesystem)
         assert recover(filesystem, WORKER, STORE, 0, OtherEntropy()).log_id == LOG_ID
 
+    @pytest.mark.fault("L11")
     @pytest.mark.parametrize(("worker", "store"), [(WORKER, "other store"), (WORKER + 1, STORE)])
     def test_log_of_another_store_or_worker_is_refused(
         self, filesystem: FaultyFilesystem, worker: int, store: str
@@ -124,6 +126,7 @@ class TestIdentity:
             recovered(filesystem)
         assert caught.value.file == LOG
 
+    @pytest.mark.fault("L11")
     def test_file_of_another_log_is_refused(self, filesystem: FaultyFilesystem) -> None:
         write(filesystem, 2, 2)
         other = FileHeader(WORKER, LOG_ID + 1, 5, 4, 4)
@@ -170,6 +173,7 @@ class TestWholeLog:
         assert filesystem.paths() == [LOG, path_of(1), path_of(3)]
         assert lsns_of(filesystem, recovered(filesystem)) == [1, 2, 3, 4]
 
+    @pytest.mark.fault("L6")
     def test_cache_is_dropped_before_a_file_is_read(self, filesystem: FaultyFilesystem) -> None:
         write(filesystem, 2)
         filesystem.trace.clear()
@@ -184,6 +188,7 @@ class TestWholeLog:
             filesystem.lose_power(seed)
             assert lsns_of(filesystem, log) == list(range(1, 21))
 
+    @pytest.mark.fault("L6")
     def test_bytes_that_a_failed_sync_left_in_the_cache_are_not_believed(self, filesystem: FaultyFilesystem) -> None:
         writer = fresh_writer(filesystem)
         append_many(writer, 3)
@@ -249,6 +254,7 @@ class TestCheckpoint:
         assert kept(filesystem) == [7, 8, 9]
         assert filesystem.paths() == [LOG, path_of(7)]
 
+    @pytest.mark.fault("L4")
     def test_file_that_came_back_is_ignored(self, filesystem: FaultyFilesystem) -> None:
         write(filesystem, 3, 3, 3)
         old = filesystem.content(path_of(1))
@@ -285,6 +291,7 @@ class TestCheckpoint:
 
 
 class TestTail:
+    @pytest.mark.fault("L1")
     def test_torn_last_record_is_cut_and_reported(self, filesystem: FaultyFilesystem) -> None:
         write(filesystem, 3, durable=2)
         shorten(filesystem, path_of(1), offset_of(3) - 1)
@@ -293,6 +300,7 @@ class TestTail:
         assert (log.lsn_last, log.next_lsn) == (2, 3)
         assert recovered(filesystem).cut is None
 
+    @pytest.mark.fault("L1")
     @pytest.mark.parametrize("tail", [bytes(300), b"garbage" * 9, b"\x9dRec" * 50])
     def test_tail_that_is_no_record_is_cut(self, filesystem: FaultyFilesystem, tail: bytes) -> None:
         write(filesystem, 3)
@@ -300,6 +308,7 @@ class TestTail:
         assert recovered(filesystem).cut == TailCut(path_of(1), offset_of(3), len(tail), 4)
         assert kept(filesystem) == [1, 2, 3]
 
+    @pytest.mark.fault("L2")
     def test_good_records_behind_a_bad_unsynced_one_are_cut_with_it(self, filesystem: FaultyFilesystem) -> None:
         write(filesystem, 3, 3, 2, durable=4)
         damage(filesystem, path_of(4), offset_of(1))
@@ -369,6 +378,7 @@ class TestDamage:
 
         return check
 
+    @pytest.mark.fault("L2")
     def test_bad_record_below_what_a_later_one_calls_durable(
         self, filesystem: FaultyFilesystem, refused: Refused
     ) -> None:
@@ -384,11 +394,13 @@ class TestDamage:
         damage(filesystem, path_of(1), offset_of(2))
         refused(path_of(1), offset_of(2), "LSN 3")
 
+    @pytest.mark.fault("L3")
     def test_missing_file(self, filesystem: FaultyFilesystem, refused: Refused) -> None:
         write(filesystem, 3, 3, 3, durable=6)
         filesystem.erase(path_of(4))
         refused(path_of(1), offset_of(3), "LSN 4")
 
+    @pytest.mark.fault("L3")
     def test_missing_first_file(self, filesystem: FaultyFilesystem, refused: Refused) -> None:
         write(filesystem, 3, 3, durable=4)
         filesystem.erase(path_of(1))
@@ -465,6 +477,7 @@ class TestDamage:
         damage(filesystem, path_of(1), 8)
         refused(path_of(1), 8, "version")
 
+    @pytest.mark.fault("L3")
     def test_lsn_that_is_there_twice(self, filesystem: FaultyFilesystem, refused: Refused) -> None:
         write(filesystem, 4)
         filesystem.place(path_of(3), FileHeader(WORKER, LOG_ID, 3, 2, 2).encode())

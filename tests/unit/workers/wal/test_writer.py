@@ -46,6 +46,7 @@ def test_new_file_is_not_synced_by_the_append(filesystem: FaultyFilesystem) -> N
     assert filesystem.trace == [f"create {file}", f"append {file}", f"append {file}"]
 
 
+@pytest.mark.fault("L5")
 def test_directory_is_to_be_synced_until_every_file_in_it_was(filesystem: FaultyFilesystem) -> None:
     writer = fresh_writer(filesystem, THREE_RECORDS)
     assert writer.unsynced_directory() is None
@@ -150,6 +151,7 @@ def test_recovered_files_count_and_can_be_released(filesystem: FaultyFilesystem)
     assert writer.files_before(5) == [path_of(1)]
 
 
+@pytest.mark.fault("L8")
 def test_full_disk_undoes_the_append(filesystem: FaultyFilesystem) -> None:
     writer = fresh_writer(filesystem)
     append_many(writer, 3)
@@ -188,6 +190,7 @@ def test_cut_back_that_fails_ends_the_log(filesystem: FaultyFilesystem) -> None:
     assert_ends_the_log(filesystem, writer)
 
 
+@pytest.mark.fault("L7")
 @pytest.mark.parametrize("operation", ["create", "append"])
 def test_refused_call_ends_the_log(filesystem: FaultyFilesystem, operation: str) -> None:
     writer = fresh_writer(filesystem)

@@ -20,6 +20,7 @@ from shardstore.workers.serving.admission import MemoryLimits, Usage, admit
 LIMITS = MemoryLimits(worker_bytes=1000, range_bytes=500, seal_bytes=100, request_bytes=400)
 
 
+@pytest.mark.fault("L14")
 @pytest.mark.parametrize(
     ("usage", "cause"),
     [
@@ -41,6 +42,7 @@ def test_what_fits_every_bound_exactly_is_admitted() -> None:
     admit(10, (990, 490, RUN_QUEUE_MAX, WAL_RETAINED_BYTES_MAX - 10), LIMITS)
 
 
+@pytest.mark.fault("B6")
 def test_a_request_that_could_never_be_let_in_is_no_matter_of_waiting() -> None:
     with pytest.raises(InvalidRequest, match="takes 401 bytes"):
         admit(401, (0, 0, 0, 0), LIMITS)
@@ -65,6 +67,7 @@ def test_full_layers_are_sealed_each() -> None:
     assert layers_to_seal(layers, 349, 0, LIMITS) == [1, 3]
 
 
+@pytest.mark.fault("B3")
 def test_half_full_buffers_seal_the_largest_layer_unless_enough_drains_already() -> None:
     layers = [MemoryLayerSizes(segment, 60 + segment, 0, segment) for segment in range(1, 10)]
     assert layers_to_seal(layers, 585, 0, LIMITS) == [9]
@@ -72,6 +75,7 @@ def test_half_full_buffers_seal_the_largest_layer_unless_enough_drains_already()
     assert layers_to_seal(draining, 585, 0, LIMITS) == []
 
 
+@pytest.mark.fault("L14")
 def test_half_full_log_seals_the_layer_that_holds_it_back() -> None:
     layers = [MemoryLayerSizes(1, 50, 0, 9), MemoryLayerSizes(2, 10, 0, 4), MemoryLayerSizes(3, 0, 0, 0)]
     assert layers_to_seal(layers, 60, WAL_RETAINED_BYTES_MAX // 2 + 1, LIMITS) == [2]
