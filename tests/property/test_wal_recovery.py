@@ -45,12 +45,17 @@ def take(filesystem: FaultyFilesystem, writer: WalWriter, steps: list[str]) -> N
             case "release":
                 checkpoint = writer.lsn_durable * 2 // 3
                 if checkpoint > recovered_checkpoint(filesystem):
-                    publish_log_document(filesystem, LogDocument(STORE, WORKER, LOG_ID, checkpoint))
+                    document = LogDocument(STORE, WORKER, LOG_ID, checkpoint, lsn_durable=writer.lsn_durable)
+                    publish_log_document(filesystem, document)
                     writer.forget(writer.files_before(checkpoint))
 
 
 def recovered_checkpoint(filesystem: FaultyFilesystem) -> int:
-    return read_log_document(filesystem, STORE, WORKER).lsn_checkpoint
+    return published(filesystem).lsn_checkpoint
+
+
+def published(filesystem: FaultyFilesystem) -> LogDocument:
+    return read_log_document(filesystem, STORE, WORKER)
 
 
 @pytest.mark.fault("L1", "L15")
@@ -142,7 +147,7 @@ def test_damage_is_named_or_costs_only_a_tail_not_known_to_be_durable(steps: lis
         if after[path] is not None:
             filesystem.place(path, after[path])  # type: ignore[arg-type]
     checkpoint = recovered_checkpoint(filesystem)
-    lsn_kept = lsn_before_first_loss(before, after, checkpoint)
+    lsn_kept = lsn_before_first_loss(before, after, published(filesystem))
     if lsn_kept is None:
         with pytest.raises(Corruption) as caught:
             recovered(filesystem)
@@ -160,16 +165,21 @@ def clean_ends(path: str, content: bytes, lsn_kept: int) -> list[int]:
     return [0, FILE_HEADER_BYTES, *(place.end for place in records_in_file(path, content) if place.lsn <= lsn_kept)]
 
 
-def lsn_before_first_loss(before: dict[str, bytes], after: dict[str, bytes | None], checkpoint: int) -> int | None:
+def lsn_before_first_loss(
+    before: dict[str, bytes], after: dict[str, bytes | None], document: LogDocument
+) -> int | None:
     """The LSN of the last record that may be kept; None if lost records are known to have been durable.
 
-    Records of a file with a damaged header are lost, but still show what was durable.
+    Records of a file with a damaged header are lost, but still show what was durable. If its first LSN is not above the
+    checkpoint, the file may be one whose removal was undone with any part of it gone: then only a record above the
+    checkpoint shows that the file was needed.
     """
+    checkpoint = document.lsn_checkpoint
     found = {path: content for path, content in after.items() if content is not None}
     needed = [path for path, following in zip_longest(found, [*found][1:]) if not ends_below(following, checkpoint)]
     places = [place for path in needed for place in records_in_file(path, before[path])]
     intact = [place for place in places if part_of(found, place) == part_of(before, place)]
-    evidence = [checkpoint, *(place.lsn_durable for place in intact)]
+    evidence = [checkpoint, document.lsn_durable, *(place.lsn_durable for place in intact)]
     readable = set()
     for path in needed:
         try:
@@ -178,7 +188,8 @@ def lsn_before_first_loss(before: dict[str, bytes], after: dict[str, bytes | Non
         except Corruption:
             return None
         except DamagedHeader:
-            if path <= path_of(checkpoint):
+            needed_records = [place for place in intact if place.path == path and place.lsn > checkpoint]
+            if path <= path_of(checkpoint) and needed_records:
                 return None
     lsns = {place.lsn for place in intact if place.path in readable}
     kept = next(lsn for lsn in count(checkpoint) if lsn + 1 not in lsns)

@@ -92,7 +92,11 @@ class Faults:
         self._random.choice(processes).pause(self._random.randint(0, length_ns))
 
     def fail_sync(self) -> None:
-        self._some_worker().filesystem.fail_sync_in = self._random.randint(1, 10)
+        """Fail one of the next syncs of a worker, or of its maintenance process."""
+        worker = self._some_worker()
+        maintenance = worker.maintenance if self._random.random() < 0.5 else None
+        files = maintenance.filesystem if maintenance is not None else worker.filesystem
+        files.fail_sync_in = self._random.randint(1, 10)
 
     def fill_disk(self) -> None:
         disk = self._world.host.disk

@@ -428,6 +428,9 @@ MISTAKES: dict[str, Mistake] = {
         needs=("fail sync", "lose power"),
         first_seed=380,
     ),
+    "goes on with jobs after a failed sync": Mistake(
+        (Patch(servers.Maintenance, "_is_final", lambda maintenance, failure: False),), needs=("fail sync",)
+    ),
     "applies retries again": Mistake(
         (
             Patch(DedupWindow, "judge", lambda window, request, retry: DedupVerdict.NEW),

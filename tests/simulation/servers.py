@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from typing import Any
 
-from shardstore.errors import Corruption, StorageFailure
+from shardstore.errors import Corruption, NotWritable, StorageFailure
 from shardstore.files.file_names import ROUTER_DIRECTORY, ROUTER_LOCK, jobs_lock, worker_directory, worker_lock
 from shardstore.limits import MILLISECOND_NS
 from shardstore.options import RouterOptions, WorkerOptions
@@ -253,13 +253,24 @@ class Maintenance:
                 self._end(JobFailed(job.job, str(damage), damage))
             except StorageFailure as failure:
                 self._end(JobFailed(job.job, str(failure)))
+                if self._is_final(failure):
+                    filesystem.kill()
+                    self._restart_later()
+                    return
             except SimCrash:
-                self._host.clock.after(MAINTENANCE_RESTART_NS, self._restart)
+                self._restart_later()
                 return
             if self._jobs:
                 self._slice(filesystem)
 
         self._host.clock.after(self._random.randint(0, SLICE_NS_MAX), turn)
+
+    def _is_final(self, failure: StorageFailure) -> bool:
+        """Whether the process ends with the job that failed."""
+        return not isinstance(failure, NotWritable)
+
+    def _restart_later(self) -> None:
+        self._host.clock.after(MAINTENANCE_RESTART_NS, self._restart)
 
     def _restart(self) -> None:
         if self._loop is not None:

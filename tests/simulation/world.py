@@ -292,7 +292,8 @@ class World:
         for server in self.servers.values():
             server.filesystem.crash_in = server.filesystem.fail_sync_in = None
             if isinstance(server, Worker) and server.maintenance is not None:
-                server.maintenance.filesystem.crash_in = None
+                files = server.maintenance.filesystem
+                files.crash_in = files.fail_sync_in = None
         self.host.network.repeats = Repeats()
         self.workload.stopping = True
         self._closing = True

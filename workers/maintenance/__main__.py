@@ -3,6 +3,9 @@
 A job reads files and writes files. Other jobs overtake a compaction: each of them runs, from start to end, between two
 slices of the compaction. The process holds the worker's job lock, so that a restarted worker knows when the jobs of its
 predecessor have ended. It dies with its worker.
+
+It also ends after a job that the operating system failed, unless only room was missing: a failed sync is final for the
+process that saw it, so its next jobs would fail too. Its worker starts another one, which writes all files anew.
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ from collections.abc import Generator
 from contextlib import suppress
 from typing import TypeAlias
 
-from shardstore.errors import Corruption, ShardstoreError, StorageFailure, Unavailable
+from shardstore.errors import Corruption, NotWritable, ShardstoreError, StorageFailure, Unavailable
 from shardstore.files.file_names import jobs_lock
 from shardstore.options import MaintenanceOptions, from_argument
 from shardstore.seams.filesystem import Filesystem
@@ -49,7 +52,10 @@ def main() -> None:
 
 
 def run_jobs(channel: socket.socket, filesystem: Filesystem, options: SegmentOptions, life_fd: int) -> None:
-    """Run the jobs that the channel brings until the worker closes it. Show life after each slice of a job."""
+    """Run the jobs that the channel brings until the worker closes it. Show life after each slice of a job.
+
+    Raises StorageFailure after a failed job if this process should run no other one.
+    """
     compaction: tuple[int, Job] | None = None
     with suppress(ChannelClosed):
         while True:
@@ -60,10 +66,16 @@ def run_jobs(channel: socket.socket, filesystem: Filesystem, options: SegmentOpt
                 if isinstance(spec, CompactSpec):
                     compaction = job, slices
                 else:
-                    send(channel, job, next(filter(None, slices)))
+                    tell_end(channel, job, next(filter(None, slices)), slices)
             elif outcome := next(compaction[1]):
-                send(channel, compaction[0], outcome)
+                tell_end(channel, compaction[0], outcome, compaction[1])
                 compaction = None
+
+
+def tell_end(channel: socket.socket, job: int, outcome: bytes, slices: Job) -> None:
+    """Send the outcome of a job. Raises StorageFailure if it was the last one of this process."""
+    send(channel, job, outcome)
+    next(slices, None)
 
 
 def alive(slices: Job, life_fd: int) -> Job:
@@ -74,7 +86,7 @@ def alive(slices: Job, life_fd: int) -> Job:
 
 
 def in_slices(spec: Spec, filesystem: Filesystem, options: SegmentOptions) -> Job:
-    """Run a job. Yields None after each slice but the last, then the encoded outcome.
+    """Run a job. Yields None after each slice but the last, then the encoded outcome. Raises what ends it.
 
     Between two slices other processes get the processor. One of them may be the worker: a process that only computes
     can keep it from running until the next tick of the scheduler (4 ms on many systems), even if another processor is
@@ -92,7 +104,9 @@ def in_slices(spec: Spec, filesystem: Filesystem, options: SegmentOptions) -> Jo
             return
         except StorageFailure as failure:
             yield bytes([JobEnd.FAILED]) + str(failure).encode()
-            return
+            if isinstance(failure, NotWritable):
+                return
+            raise
         os.sched_yield()
         yield None
 

@@ -395,6 +395,6 @@ class Session:
         if request.direct:
             self._sender.distrust(request.channel, self._now_ns)
             self._send_again(request)
-            self._effects += self._contact.check_router(self._now_ns)
         else:
             self._sender.delay(request, 0, self._now_ns)
+        self._effects += self._contact.check_router(self._now_ns)

@@ -258,3 +258,18 @@ def test_a_new_session_of_the_same_client_is_not_welcomed_to_another_store(drive
     again.advance(300)
     assert "another store is served" in str(again.ended[call])
     assert again.cluster.clients == 0
+
+
+def test_a_request_that_the_former_router_does_not_take_finds_the_router_where_it_is_now(
+    through_router: SessionDriver,
+) -> None:
+    driver = through_router
+    driver.failing.add("router")
+    driver.finder.found = ELSEWHERE
+    driver.advance(1_000)
+    call = put(b"key")
+    assert driver.call(call) is None
+    assert driver.links["router"] == "unix://elsewhere"
+    driver.failing.clear()
+    driver.advance(1_000)
+    assert call in driver.ended

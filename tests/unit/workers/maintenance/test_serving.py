@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
+from contextlib import nullcontext
 from threading import Thread
 
 import pytest
 
+from shardstore.errors import DiskFull, StorageFailure
 from shardstore.limits import KIB
 from shardstore.segment_options import SegmentOptions
 from shardstore.workers.jobs.specs import CompactionKind, CompactResult, DrainResult, Spec, decode_result, encode_spec
@@ -67,6 +69,35 @@ def test_a_drain_overtakes_a_compaction(channel: tuple[socket.socket, socket.soc
     assert isinstance(compacted, CompactResult)
     assert compacted.manifest.deltas == drained.manifests[0].deltas[-1:]
     assert worker.stored_alive(1) == worker.alive(1)
+
+
+@pytest.mark.parametrize(
+    ("failing", "failure"), [("sync_directory", StorageFailure("cannot sync")), ("append", DiskFull("disk full"))]
+)
+def test_it_ends_after_a_failure_that_is_final_for_it(
+    channel: tuple[socket.socket, socket.socket], failing: str, failure: StorageFailure
+) -> None:
+    filesystem = FaultyFilesystem()
+    worker = JobDriver(filesystem, options=OPTIONS)
+    fill(worker, 0)
+    ours, theirs = channel
+
+    def fail_once(number: int, operation: str, path: str) -> None:
+        if operation == failing:
+            filesystem.fault = lambda number, operation, path: None
+            raise failure
+
+    filesystem.fault = fail_once
+    spec = worker.drain_spec(1)
+    for job in (1, 2):
+        send(ours, job, encode_spec(spec))
+    ours.shutdown(socket.SHUT_WR)
+    may_go_on = isinstance(failure, DiskFull)
+    with nullcontext() if may_go_on else pytest.raises(StorageFailure, match="cannot sync"):
+        run_jobs(theirs, filesystem, OPTIONS, -1)
+    job, answer = receive(ours)
+    assert (job, answer) == (1, bytes([JobEnd.FAILED]) + str(failure).encode())
+    assert has_message(ours) == may_go_on
 
 
 def test_whether_a_message_is_there(channel: tuple[socket.socket, socket.socket]) -> None:
