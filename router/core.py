@@ -231,6 +231,7 @@ class RouterCore:
             "messages_malformed": self._malformed,
             "replies_unmatched": self._dispatch.replies_unmatched,
             "clients": len(self._clients),
+            "store": self._options.store,
             "map_version": self._table.current.version,
             "ranges": len(self._table.current.routes),
             "changes": self._changes.statistics(now_ns),

@@ -98,6 +98,7 @@ class OwnReadsStats(TypedDict):
 class RouterStats(TypedDict):
     """The router: `stats()["router"]`."""
 
+    store: Annotated[str, TEXT, "What identifies the store. A copy of its directory has another one."]
     requests: Annotated[dict[str, int], COUNT, "Requests of clients and workers, by operation in small letters."]
     requests_in_flight: Annotated[int, COUNT, "Requests that were passed to workers and are not answered."]
     bytes_in_flight: Annotated[int, BYTES, "The size of these requests, and 1 KiB for each."]

@@ -6,11 +6,12 @@ code that a shell gives for SIGPIPE.
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import BinaryIO, TextIO
+from typing import Any, BinaryIO, TextIO, cast
 
 from click.exceptions import Exit
 
@@ -42,6 +43,22 @@ def say_bytes(data: bytes) -> None:
     """Print bytes unchanged. Raises StorageFailure if they cannot be written."""
     with _written() as output:
         output.write(data)
+
+
+class _StandardOutput(io.RawIOBase):
+    """The standard output as a file of bytes."""
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        say_bytes(data)
+        return len(data)
+
+
+def standard_output() -> BinaryIO:
+    """Return the standard output as a file of bytes. Its `write` raises StorageFailure if they cannot be written."""
+    return cast(BinaryIO, _StandardOutput())
 
 
 def finish() -> None:

@@ -13,19 +13,35 @@ finds all its keys in one range. A maker that dies before the document leaves a 
 from __future__ import annotations
 
 from operator import methodcaller
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from shardstore.errors import InvalidRequest
 from shardstore.key_range import range_of_prefix
 from shardstore.spaces.document import SpaceDocument, read_space_document
 from shardstore.spaces.reserved import COUNTER_KEY, NUMBER_MAX, document_key, prefix_of_space
 from shardstore.spaces.space_codec import SpaceCodec
-from shardstore.spaces.space_types import WantedSpace
 from shardstore.spaces.steps import Steps
 
+Opened_co = TypeVar("Opened_co", covariant=True)
 
-def open_space(wanted: WantedSpace, timeout: float | None) -> Steps[SpaceCodec[Any, Any]]:
-    """Return the codec of the space with this name, which is made if there is none.
+
+class Wanted(Protocol[Opened_co]):
+    """A space that somebody wants to open, and what is made of it when it is opened."""
+
+    name: str
+    document_key: bytes
+
+    def new(self, number: int) -> SpaceDocument:
+        """Return the document of a new space."""
+        ...
+
+    def opened(self, document: SpaceDocument) -> Opened_co:
+        """Return what is wanted of the space with this document. Raises InvalidRequest if it is another one."""
+        ...
+
+
+def open_space(wanted: Wanted[Opened_co], timeout: float | None) -> Steps[Opened_co]:
+    """Return what is wanted of the space with this name, which is made if there is none.
 
     Raises InvalidRequest if it has other types.
     """
@@ -65,7 +81,7 @@ def check_current(codec: SpaceCodec[Any, Any], timeout: float | None) -> Steps[N
         raise InvalidRequest(f"the space {codec.name!r:.60} was dropped: open it anew")
 
 
-def _make(wanted: WantedSpace, timeout: float | None) -> Steps[None]:
+def _make(wanted: Wanted[Any], timeout: float | None) -> Steps[None]:
     """Make a space, unless another makes one of this name first."""
     number = yield methodcaller("increment", COUNTER_KEY, timeout=timeout)
     if not 0 < number <= NUMBER_MAX:

@@ -38,6 +38,7 @@ class SpaceCodec(Generic[K, V]):
         self.values = values
         self.ttl = ttl_ms / MS if ttl_ms else None
         self.key_range = range_of_prefix(prefix) if prefix else KeyRange(b"", RESERVED)
+        self.moments = False
         self._behind_prefix = itemgetter(slice(len(prefix), None))
 
     def ttl_for(self, ttl: float | None, expires_at: object) -> float | None:

@@ -26,6 +26,7 @@ from shardstore.tables.merge import joined, merge_entries
 from shardstore.tables.stretches import Ordered, before, behind, lone_stretch, stretch_of
 from shardstore.tables.table_format import Entries, Keys, Values
 from shardstore.wire.columns import Column, encode_variable
+from shardstore.wire.expiring_items import encode_items
 
 STRETCH_ENTRIES_MIN = 16
 STRETCH_ENTRIES_MAX = 4_096
@@ -61,13 +62,19 @@ NOTHING = EncodedPage(Column(b"", False), Column(b"", False), 0, b"")
 
 
 def scan_page(
-    oldest_to_newest: Sequence[Ordered], wanted: KeyRange, reverse: bool, keys_only: bool, limit: int, now_ms: int
+    oldest_to_newest: Sequence[Ordered],
+    wanted: KeyRange,
+    reverse: bool,
+    keys_only: bool,
+    limit: int,
+    now_ms: int,
+    moments: bool = False,
 ) -> EncodedPage:
     """Return the next page of the wanted part of a range, with at most `limit` entries (0: as many as fit).
 
-    It has what has not expired by this moment.
+    It has what has not expired by this moment; with `moments`, what is to expire as it is stored.
     """
-    return _scan(oldest_to_newest, wanted, reverse, keys_only, limit, SCAN_PAGE_BYTES, now_ms)[0]
+    return _scan(oldest_to_newest, wanted, reverse, keys_only, limit, SCAN_PAGE_BYTES, now_ms, moments)[0]
 
 
 def scan_page_and_values(
@@ -93,11 +100,12 @@ def _scan(
     limit: int,
     bytes_max: int,
     now_ms: int,
+    moments: bool = False,
 ) -> tuple[EncodedPage, ValueItems]:
     entries_max = min(limit or SCAN_PAGE_ENTRIES, SCAN_PAGE_ENTRIES)
     layers = [layer for layer in oldest_to_newest if layer.extent(wanted) is not None]
     stored = _stored_page(layers, wanted, reverse, keys_only, entries_max, bytes_max)
-    return stored or _merged_page(layers, wanted, reverse, keys_only, entries_max, now_ms)
+    return stored or _merged_page(layers, wanted, reverse, keys_only, entries_max, now_ms, moments)
 
 
 def _stored_page(
@@ -121,24 +129,30 @@ def _stored_page(
 
 
 def _merged_page(
-    layers: Sequence[Ordered], wanted: KeyRange, reverse: bool, keys_only: bool, entries_max: int, now_ms: int
+    layers: Sequence[Ordered],
+    wanted: KeyRange,
+    reverse: bool,
+    keys_only: bool,
+    entries_max: int,
+    now_ms: int,
+    moments: bool,
 ) -> tuple[EncodedPage, ValueItems]:
     """The entries of a stretch that have values; none if there are more deleted keys than one page skips."""
     passed, looked_at = None, 0
-    living, rest = _living_of_stretch(layers, wanted, reverse, entries_max, now_ms)
+    living, rest = _living_of_stretch(layers, wanted, reverse, entries_max, now_ms, moments)
     if not len(living.keys) and rest:
         left, has_value, looked_at = pass_deleted(layers, rest, reverse, now_ms)
         passed = before(left, wanted, reverse)
         if left is None or not has_value:
             return replace(NOTHING, resume=_resume_at(left, reverse), passed=passed, passed_entries=looked_at), list
         wanted = left
-        living, rest = _living_of_stretch(layers, wanted, reverse, entries_max, now_ms)
+        living, rest = _living_of_stretch(layers, wanted, reverse, entries_max, now_ms, moments)
     resume = _resume_at(rest, reverse)
     near = _near(living, reverse, entries_max)
-    page = _page(near, resume, keys_only)
+    page = _page(near, resume, keys_only, moments)
     if page.payload_bytes > SCAN_PAGE_BYTES:
         near = _near(living, reverse, min(entries_max, _fitting(living, reverse)))
-        page = _page(near, resume, keys_only)
+        page = _page(near, resume, keys_only, moments)
     if page.entries < len(living.keys):
         farthest = living.keys[-page.entries if reverse else page.entries - 1]
         resume = _behind_key(bytes(farthest), wanted, reverse)
@@ -146,14 +160,14 @@ def _merged_page(
 
 
 def _living_of_stretch(
-    layers: Sequence[Ordered], wanted: KeyRange, reverse: bool, entries_max: int, now_ms: int
+    layers: Sequence[Ordered], wanted: KeyRange, reverse: bool, entries_max: int, now_ms: int, moments: bool
 ) -> tuple[Entries, KeyRange | None]:
     """The entries with values at the near end of the range, and the rest of the range."""
     stretch_entries = min(max(entries_max, STRETCH_ENTRIES_MIN), STRETCH_ENTRIES_MAX)
     stretch = stretch_of(layers, wanted, reverse, stretch_entries, SCAN_PAGE_BYTES)
     merged = _merged([columns for layer in layers if (columns := layer.columns(stretch))])
     may_expire = any(layer.may_expire for layer in layers)
-    return _living(merged, may_expire, now_ms), behind(stretch, wanted, reverse)
+    return _living(merged, may_expire, now_ms, moments), behind(stretch, wanted, reverse)
 
 
 def _merged(layers: Sequence[Sequence[Entries]]) -> Entries:
@@ -175,13 +189,13 @@ def _dense(entries: Entries) -> Entries:
     )
 
 
-def _living(entries: Entries, may_expire: bool, now_ms: int) -> Entries:
-    """The entries that are neither deleted nor expired."""
+def _living(entries: Entries, may_expire: bool, now_ms: int, moments: bool) -> Entries:
+    """The entries that are neither deleted nor expired; with `moments`, as they are stored."""
     keys, values = entries
     if isinstance(values, np.ndarray):
         return entries
     living = are_living(values, may_expire, now_ms)
-    if may_expire:
+    if may_expire and not moments:
         return _dense(Entries(_chosen(keys, living), bare(list(compress(values, living)))))
     if all(living):
         return entries
@@ -203,20 +217,21 @@ def _near(entries: Entries, reverse: bool, wanted: int) -> Entries:
 
 def _fitting(entries: Entries, reverse: bool) -> int:
     """How many entries from the near end fit into a page; at least one."""
-    sizes = list(map(add, map(len, as_list(entries.keys)), map(len, as_list(entries.values))))
+    sizes = list(map(add, map(len, as_list(entries.keys)), map(len, bare(as_list(entries.values)))))
     return max(1, bisect_right(list(accumulate(reversed(sizes) if reverse else sizes)), SCAN_PAGE_BYTES))
 
 
-def _page(entries: Entries, resume: bytes, keys_only: bool) -> EncodedPage:
+def _page(entries: Entries, resume: bytes, keys_only: bool, moments: bool) -> EncodedPage:
     keys, values = entries
-    return EncodedPage(_column(keys), _NO_VALUES if keys_only else _column(values), len(keys), resume)
+    return EncodedPage(_column(keys), _NO_VALUES if keys_only else _column(values, moments), len(keys), resume)
 
 
-def _column(items: Keys | Values) -> Column:
+def _column(items: Keys | Values, moments: bool = False) -> Column:
     """The items as a column of the wire. Items of one length usually are an array already."""
     if isinstance(items, np.ndarray):
         return Column(items.tobytes(), True)
-    return Column(encode_variable(items), False)  # type: ignore[arg-type]  # no tombstone is left
+    encoded = encode_items(items) if moments else encode_variable(items)  # type: ignore[arg-type]  # no tombstone is left
+    return Column(encoded, False)
 
 
 def _resume_at(rest: KeyRange | None, reverse: bool) -> bytes:

@@ -50,8 +50,9 @@ class ScanRequest:
     A page is always in ascending order. `limit` is how many entries the scan still wants (0: all); a page holds as many
     as fit. The resume key in the reply is the `start` (or, in reverse, the `end`) of the next page; it is empty if the
     range has no more. `mode` is a ScanMode. `cursor` is the one that came with the previous page of this scan in this
-    range; empty for the first. In the message its name is "mark". END_SCAN ends the scan in the range; it uses `mode`
-    and `cursor` only.
+    range; empty for the first. In the message its name is "mark". With `moments`, values that are to expire come with
+    their moments (expiring_items.py), in a variable column. END_SCAN ends the scan in the range; it uses `mode` and
+    `cursor` only.
     """
 
     start: bytes = b""
@@ -61,6 +62,7 @@ class ScanRequest:
     limit: int = 0
     mode: str = ScanMode.LIVE.value
     cursor: bytes = field(default=b"", metadata={SENT_AS: "mark"})
+    moments: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -201,7 +201,7 @@ def _read(view: RangeView, owned: OwnedRange, request: ScanRequest, is_now: bool
         wanted = owned.empty_ranges.left_of(wanted, request.reverse)
     if wanted is None:
         return NOTHING
-    page = scan_page(view.layers, wanted, request.reverse, request.keys_only, request.limit, clock_ms)
+    page = scan_page(view.layers, wanted, request.reverse, request.keys_only, request.limit, clock_ms, request.moments)
     if page.passed and is_now:
         owned.note_passed(page.passed, page.passed_entries)
     return page

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from shardstore.client.blocking.lifetime import Lifetime
+from shardstore.client.blocking.scan import ScanIterator
 from shardstore.client.calls import operations
 from shardstore.client.calls.operations import seconds_left
+from shardstore.client.calls.resume_token import UNLIMITED, ResumePoint
+from shardstore.client.calls.scan import AllAtOnce, Scan
 from shardstore.ends import Moment
+from shardstore.identifiers import Expiring
+from shardstore.key_range import KeyRange
+from shardstore.options import ScanMode
 
 
 class Expiry(Lifetime):
@@ -65,3 +73,14 @@ class Expiry(Lifetime):
             The errors of `get`.
         """
         return seconds_left(self._calls.one(operations.ttl(key, timeout)))
+
+    def _scan_with_moments(
+        self, wanted: KeyRange, codec: AllAtOnce, *, timeout: float | None
+    ) -> ScanIterator[tuple[list[bytes], list[bytes | Expiring]]]:
+        bounds = (wanted.start, wanted.end)
+        point = ResumePoint(*bounds, False, False, UNLIMITED, ScanMode.SNAPSHOT.value, *bounds)
+        return self._iterate(Scan(point, timeout, codec))
+
+    def _put_until(self, entries: Sequence[tuple[bytes, Expiring]], *, timeout: float | None) -> None:
+        for _ in self._calls.each(operations.put_until(entries, timeout)):
+            pass

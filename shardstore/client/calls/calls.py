@@ -223,7 +223,7 @@ class ScanPage(Call):
     """Settles with the first Page of the keys in [start, end); with the last one if `reverse`. Empty bounds are open.
 
     `limit`: the number of entries that the scan still wants; 0 for all. `cursor`, `owner` and `view`: those of the
-    previous page in the same segment.
+    previous page in the same segment. `moments`: values that are to expire come as Expiring.
     """
 
     start: bytes
@@ -235,6 +235,7 @@ class ScanPage(Call):
     cursor: bytes = b""
     owner: Owner | None = None
     view: View | None = None
+    moments: bool = False
 
 
 @dataclass(slots=True, eq=False)

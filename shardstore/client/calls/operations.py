@@ -239,6 +239,17 @@ def put_many(
     return _many_calls(timeout_ns, Op.PUT if end is None else Op.PUT_UNTIL, fails_when_busy, read, end=end)
 
 
+def put_until(entries: Sequence[tuple[bytes, Expiring]], timeout: float | None) -> Iterator[Many]:
+    """Set the values of keys that may be written, each with its own moment."""
+    timeout_ns, begin, size = checked_timeout_ns(timeout), 0, 0
+    for number, (key, value) in enumerate(entries, 1):
+        size += len(key) + len(value.value)
+        if size >= CHUNK_BYTES or number - begin >= CHUNK_ENTRIES or number == len(entries):
+            keys, values = zip(*entries[begin:number], strict=True)
+            yield Many(timeout_ns, Op.PUT_UNTIL, checked_keys(keys), Items(values, None, 0))
+            begin, size = number, 0
+
+
 def get_many(keys: Iterable[Any], timeout: float | None) -> Iterator[Many]:
     """Read the values of many keys."""
     return _of_keys(Op.GET, keys, timeout)

@@ -54,6 +54,11 @@ class EntryCodec(Protocol):
         """The keys that it decodes."""
         ...
 
+    @property
+    def moments(self) -> bool:
+        """Whether values that are to expire come to it as Expiring, with their moments."""
+        ...
+
     def entries(self, keys: Sequence[bytes], values: Sequence[bytes], unread: Iterator[bytes]) -> Iterator[Any]:
         """What is yielded for entries."""
         ...
@@ -71,6 +76,7 @@ class _AsTheyAre:
     """Yields keys and values as they are stored."""
 
     key_range = EVERYTHING
+    moments = False
 
     def entries(self, keys: Sequence[bytes], values: Sequence[bytes], unread: Iterator[bytes]) -> Iterator[Any]:
         return zip(unread, values, strict=False)
@@ -80,6 +86,16 @@ class _AsTheyAre:
 
     def place(self, key: Any) -> bytes:
         return key  # type: ignore[no-any-return]
+
+
+class AllAtOnce(_AsTheyAre):
+    """Yields for each page one pair: all its keys, and all its values, those that are to expire as Expiring."""
+
+    moments = True
+
+    def entries(self, keys: Sequence[bytes], values: Sequence[bytes], unread: Iterator[bytes]) -> Iterator[Any]:
+        deque(unread, maxlen=0)
+        yield keys, values
 
 
 AS_THEY_ARE: EntryCodec = _AsTheyAre()
@@ -172,6 +188,7 @@ class Scan:
         limit = 0 if stand.left == UNLIMITED else stand.left
         call = ScanPage(self._timeout_ns, *stand.rest, self._reverse, self._keys_only, limit, self._mode, stand.cursor)
         call.owner = stand.owner if stand.cursor else None
+        call.moments = self._codec.moments
         call.view = stand.view
         self._latest = call
         return call

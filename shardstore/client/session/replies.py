@@ -12,6 +12,7 @@ from shardstore.client.session.lanes import Lane, Request
 from shardstore.client.session.refusals import RefusedReply
 from shardstore.errors import Place
 from shardstore.estimate import Estimate
+from shardstore.identifiers import Lasting
 from shardstore.limits import KEY_BYTES_MAX, MILLISECOND_NS, VALUE_BYTES_MAX
 from shardstore.outcome import Ending
 from shardstore.wire import columns, counters
@@ -84,11 +85,22 @@ def _page_of(request: Request, header: Header, frames: Sequence[bytes]) -> Page:
     assert type(call) is ScanPage
     keys = columns.Column(frames[1], bool(header.flags & Flag.KEYS_FIXED))
     values_fixed = bool(header.flags & Flag.VALUES_FIXED)
-    values = partial(columns.decode, frames[2], values_fixed, header.entries, 0, VALUE_BYTES_MAX)
+    if call.moments and not values_fixed:
+        values = partial(_with_moments, frames[2], header.entries)
+    else:
+        values = partial(columns.decode, frames[2], values_fixed, header.entries, 0, VALUE_BYTES_MAX)
     resume, cursor = frames[3:]
     owned = request.lane.key_range
     owner = Owner(owned, request.route) if cursor and request.route else None
     return page_of(call, owned, keys, values, header.entries, resume)._replace(cursor=cursor, owner=owner)
+
+
+def _with_moments(frame: bytes, entries: int) -> list[Any]:
+    """The values of a page; those that are to expire as Expiring. Raises InvalidColumn."""
+    values, kinds = columns.decode_ending(frame, entries, VALUE_BYTES_MAX, nullable=False)
+    if Lasting in kinds:
+        raise columns.InvalidColumn("a lifetime in a reply")
+    return values
 
 
 def refused_of(request: Request, header: Header, frames: Sequence[bytes]) -> RefusedReply:

@@ -195,5 +195,6 @@ def _of_page(page: ScanPage, lane_map: LaneMap, op: Op, call: ScanPage | EndScan
         lane = lane_map.lane_of_owner(call.owner)
     else:
         lane = lane_map.last_lane_before(page.end) if page.reverse else lane_map.lane_of(page.start)
-    asked = ScanRequest(page.start, page.end, page.reverse, page.keys_only, page.limit, page.mode.value, call.cursor)
+    bounds, mode = (page.start, page.end, page.reverse), page.mode.value
+    asked = ScanRequest(*bounds, page.keys_only, page.limit, mode, call.cursor, page.moments)
     return Request(lane, op, [call], (encode(asked),))

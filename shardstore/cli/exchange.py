@@ -1,0 +1,222 @@
+"""The commands that export a store into a file, and import it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, BinaryIO
+
+import click
+
+from shardstore.cli import output
+from shardstore.cli.connection import Form, with_client
+from shardstore.cli.failures import Failed
+from shardstore.cli.help_texts import Command
+from shardstore.errors import InvalidRequest, Unavailable
+
+if TYPE_CHECKING:
+    from shardstore.client.blocking.client import Client
+    from shardstore.exchange.sections import Bounds, Source
+
+LINES_OF_PROGRESS = 10
+ENTRIES_A_LINE = 1_000_000
+STANDARD = "-"
+
+
+@click.command("export", cls=Command)
+@click.argument("file", type=click.Path(dir_okay=False, allow_dash=True))
+@click.option(
+    "--form",
+    "form_name",
+    type=click.Choice(["json", "bundle", "parquet"]),
+    help="Form of the file. [default: as its name says; of the standard output json]",
+)
+@click.option(
+    "--space", metavar="NAME", help='Only this space; "" stands for the keys outside of spaces. [default: everything]'
+)
+@click.option("--start", metavar="KEY", help="First key. In a space, a key as JSON.")
+@click.option("--end", metavar="KEY", help="Key to stop before. In a space, a key as JSON.")
+@click.option("--prefix", metavar="KEY", help="Only keys that begin with this. In a space, as JSON.")
+@click.option("--verify", is_flag=True, help="Read the file again afterwards, and check it.")
+@with_client
+def export_command(
+    db: Client,
+    form: Form,
+    timeout: float,
+    file: str,
+    form_name: str | None,
+    space: str | None,
+    verify: bool,
+    **bounds: str | None,
+) -> None:
+    """Write the store, a space, or keys in bounds into FILE, or to the standard output (-).
+
+    The name of FILE says its form: .jsonl for JSON Lines, .bundle for one file with checksums, .parquet for a table. It
+    is written as FILE.part until it is whole. If the export is interrupted, give the same command again: it goes on.
+    """
+    # ruff: noqa: PLC0415  (no other command needs these modules)
+    from shardstore.exchange import exporting, forms, sections
+
+    if space is None and any(bounds.values()):
+        space = ""
+    wanted = sections.sources(db, space, _bounds_of(db, form, space, bounds, timeout), timeout)
+    if file == STANDARD:
+        written = _to_standard_output(db, form_name or forms.JSON, wanted, timeout)
+        output.complain(lambda: click.echo(f"exported {written:,} entries", err=True))
+        return
+    kind = form_name or forms.form_named(file)
+    length = sum(db.count(each.key_range.start, each.key_range.end or None, timeout=timeout) for each in wanted)
+    if kind == forms.PARQUET:
+        from shardstore.exchange import parquet
+
+        with progress("exporting", length) as report:
+            written = parquet.write(db, file, wanted, timeout, report)
+    else:
+        export = exporting.Export(db, file, kind, wanted, timeout)
+        with progress("going on" if export.is_begun else "exporting", length) as report:
+            written = export.run(report)
+    if verify:
+        _checked(file, "checking")
+    form.show({"file": file, "entries": written}, f"exported {written:,} entries to {file}")
+
+
+@click.command("import", cls=Command)
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, allow_dash=True))
+@click.option("--check", "only_check", is_flag=True, help="Only read FILE, and say whether it is whole.")
+@click.option("--verify", is_flag=True, help="Read everything back from the store afterwards, and compare it.")
+@with_client
+def import_command(db: Client, form: Form, timeout: float, file: str, only_check: bool, verify: bool) -> None:
+    """Put what FILE holds, an export, into the store. Other entries of the store stay.
+
+    Spaces that the store does not have are made. If it has one with other types, nothing is imported of it. If the
+    import is interrupted, give the same command again: it goes on.
+    """
+    from shardstore.exchange import exporting, forms, importing
+
+    if file == STANDARD:
+        if only_check or verify:
+            raise click.UsageError("--check and --verify need a file: the standard input is read only once")
+        with progress("importing") as report:
+            read = importing.pieces_of_a_pipe(forms.READERS[forms.JSON](sys.stdin.buffer, "the standard input"))
+            total = sum(1 for _ in importing.put_all(db, read, 0, timeout, report))
+        form.show({"file": file, "pages": total}, "imported the standard input")
+        return
+    total = _checked(file, "checking")
+    if only_check:
+        form.show({"file": file, "entries": total}, f"{file} is whole: {total:,} entries")
+        return
+    with exporting.refusals_of(file), open(file, "rb") as opened:
+        kept = importing.Progress(file, opened, _identity_of(db, timeout))
+        with progress("importing", total) as report:
+            read = forms.read_pieces(opened, file)
+            for offset in importing.put_all(db, read, kept.load(), timeout, report):
+                kept.keep(offset)
+        if verify:
+            _verify(db, form, file, opened, total, timeout)
+        kept.forget()
+    form.show({"file": file, "entries": total}, f"imported {total:,} entries from {file}")
+
+
+def _to_standard_output(db: Client, kind: str, wanted: list[Source], timeout: float) -> int:
+    from shardstore.exchange import exporting, forms
+
+    if kind == forms.PARQUET:
+        raise InvalidRequest("a file of Parquet is not written to the standard output: name a file")
+    return exporting.write_all(db, output.standard_output(), kind, wanted, timeout, lambda _: None)
+
+
+def _identity_of(db: Client, timeout: float) -> str:
+    """What identifies the store. Raises Unavailable."""
+    router = db.stats(timeout=timeout)["router"]
+    if "store" not in router:
+        raise Unavailable(f"the router does not answer: {router.get('unavailable')}")
+    return router["store"]
+
+
+def _checked(path: str, label: str) -> int:
+    from shardstore.exchange import exporting, forms, importing
+
+    with exporting.refusals_of(path), open(path, "rb") as file, progress(label) as report:
+        return importing.check(forms.read_pieces(file, path), report)
+
+
+def _verify(db: Client, form: Form, path: str, file: BinaryIO, total: int, timeout: float) -> None:
+    """Compare the store with a file. Raises Failed if they differ."""
+    from shardstore.exchange import forms, importing
+    from shardstore.system.system_clock import SystemWallClock
+
+    with progress("verifying", total) as report:
+        read = forms.read_pieces(file, path)
+        found = list(importing.differences(db, read, SystemWallClock().now_ms, timeout, report))
+    if found:
+        section, key = found[0]
+        raise Failed(
+            f"{len(found):,} entries of the store differ from the file, the first in {section} at {form.to_line(key)}: "
+            "did another program write to the store meanwhile?"
+        )
+
+
+def _bounds_of(db: Client, form: Form, space: str | None, texts: dict[str, str | None], timeout: float) -> Bounds:
+    """The bounds that were given: of bytes, or of keys of a space as JSON."""
+    from shardstore.exchange.json_keys import JsonKeys
+    from shardstore.exchange.sections import Bounds
+
+    if not space:
+        return Bounds(**{name: form.to_bound(text) for name, text in texts.items()})
+    given = {name: _json_of(text) for name, text in texts.items() if text is not None}
+    infos = db.spaces(timeout=timeout)
+    if not given or space not in infos:
+        return Bounds()
+    kept = JsonKeys(infos[space].key)
+    try:
+        return Bounds(**{name: kept.bound(shown) for name, shown in given.items()})
+    except ValueError as error:
+        raise InvalidRequest(f"a bound is no key of the space, whose keys are {infos[space].key}: {error}") from None
+
+
+def _json_of(text: str) -> object:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text  # so that the quotes of a string may be left out
+
+
+@contextmanager
+def progress(label: str, length: int | None = None) -> Iterator[Callable[[int], object]]:
+    """Show on the standard error how many entries are done: as a bar on a terminal, else as a line now and then."""
+    if sys.stderr is not None and sys.stderr.isatty():
+        with click.progressbar(length=length or 0, label=label, file=sys.stderr, show_pos=True) as bar:
+            yield bar.update
+        return
+    lines = _Lines(label, length)
+    yield lines.note
+    lines.end()
+
+
+class _Lines:
+    """Says how far it is each time another tenth is done, or without a length another million."""
+
+    def __init__(self, label: str, length: int | None) -> None:
+        self._label = label
+        self._of = f" of {length:,}" if length else ""
+        self._step = max(1, length // LINES_OF_PROGRESS) if length else ENTRIES_A_LINE
+        self._done = 0
+
+    def note(self, entries: int) -> None:
+        """Note that so many more entries are done."""
+        before, self._done = self._done, self._done + entries
+        if self._done // self._step > before // self._step:
+            self._say()
+
+    def end(self) -> None:
+        """Say how many are done in all."""
+        if self._done % self._step:
+            self._say()
+
+    def _say(self) -> None:
+        output.complain(lambda: click.echo(f"{self._label}: {self._done:,}{self._of} entries", err=True))
+
+
+COMMANDS = (export_command, import_command)

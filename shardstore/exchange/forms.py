@@ -1,0 +1,88 @@
+"""The forms that a file of an export can have, and which one it has."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import PurePath
+from typing import BinaryIO, Final, Protocol
+
+import xxhash
+
+from shardstore.errors import InvalidRequest
+from shardstore.exchange import bundle
+from shardstore.exchange.bundle import BundleWriter, read_bundle
+from shardstore.exchange.content import Entries, Placed, Section
+from shardstore.exchange.json_lines import JsonLinesWriter, read_json_lines
+from shardstore.limits import MIB
+
+JSON: Final = "json"
+BUNDLE: Final = "bundle"
+PARQUET: Final = "parquet"
+SUFFIXES: Final = {
+    ".jsonl": JSON,
+    ".ndjson": JSON,
+    ".json": JSON,
+    ".bundle": BUNDLE,
+    ".parquet": PARQUET,
+}
+
+
+class Writer(Protocol):
+    """Writes the pieces of a file."""
+
+    def section(self, section: Section) -> None:
+        """Begin a section."""
+
+    def go_on(self, section: Section) -> None:
+        """Go on in a section whose beginning the file has already."""
+
+    def entries(self, entries: Entries) -> None:
+        """Write entries of the latest section; at least one."""
+
+    def end(self, entries: int) -> None:
+        """Write the end of a file that has so many entries in all."""
+
+
+READERS: Final[dict[str, Callable[[BinaryIO, str], Iterator[Placed]]]] = {JSON: read_json_lines, BUNDLE: read_bundle}
+
+
+def form_named(path: str) -> str:
+    """Return the form that the name of a file stands for. Raises InvalidRequest."""
+    suffix = PurePath(path).suffix.lower()
+    if suffix not in SUFFIXES:
+        known = ", ".join(SUFFIXES)
+        raise InvalidRequest(f"{path!r} does not say which form it has: let it end with one of {known}, or give --form")
+    return SUFFIXES[suffix]
+
+
+def _form_of(file: BinaryIO) -> str:
+    """Return the form of a file that is read, by how it begins."""
+    start = file.read(len(bundle.MAGIC))
+    file.seek(0)
+    if start == bundle.MAGIC:
+        return BUNDLE
+    return PARQUET if start.startswith(b"PAR1") else JSON
+
+
+def read_pieces(file: BinaryIO, path: str) -> Iterator[Placed]:
+    """Iterate over the pieces of a file from its start, whatever its form. Raises Corruption."""
+    file.seek(0)
+    form = _form_of(file)
+    if form == PARQUET:
+        from shardstore.exchange import parquet  # noqa: PLC0415  (loads pyarrow)
+
+        return parquet.read(path)
+    return READERS[form](file, path)
+
+
+def writer_of(form: str, file: BinaryIO, offset: int = 0) -> Writer:
+    """Return what writes a file of a form; of a file that has `offset` bytes already, what goes on behind them."""
+    if form == BUNDLE:
+        return BundleWriter(file, offset)
+    if not offset:
+        return JsonLinesWriter(file)
+    written = xxhash.xxh3_64()
+    file.seek(0)
+    while file.tell() < offset:
+        written.update(file.read(min(MIB, offset - file.tell())))
+    return JsonLinesWriter(file, written)

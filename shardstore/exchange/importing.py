@@ -1,0 +1,136 @@
+"""An import: from a file into a store.
+
+A file is read twice: first whole, so that nothing of a damaged file is imported; then its entries are put. How far that
+came is kept beside it, in FILE.progress, so that an import that was interrupted goes on. Entries of the store that are
+not in the file stay.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
+
+from shardstore.errors import Corruption
+from shardstore.exchange.content import Entries, Placed, Section, bare
+from shardstore.exchange.exporting import Report, refusals_of
+from shardstore.exchange.sections import target_prefix
+from shardstore.identifiers import Expiring
+
+if TYPE_CHECKING:
+    from shardstore.client.blocking.client import Client
+
+
+class Difference(NamedTuple):
+    """An entry of a file that a store does not have so."""
+
+    section: Section
+    key: bytes
+
+
+def check(pieces: Iterator[Placed], report: Report) -> int:
+    """Read a file whole. Returns how many entries it has. Raises Corruption."""
+    total = 0
+    for placed in pieces:
+        if isinstance(placed.piece, Entries):
+            total += len(placed.piece.keys)
+            report(len(placed.piece.keys))
+    return total
+
+
+class Progress:
+    """How far the import of a file into a store came, in FILE.progress. It does not count for another file or store."""
+
+    def __init__(self, path: str, file: BinaryIO, store: str) -> None:
+        status = os.fstat(file.fileno())
+        self._path = path + ".progress"
+        self._of = {"store": store, "bytes": status.st_size, "modified_ns": status.st_mtime_ns}
+
+    def load(self) -> int:
+        """Return up to which offset the entries of the file are in the store."""
+        try:
+            with open(self._path) as kept:
+                found = json.load(kept)
+        except (OSError, ValueError):
+            return 0
+        offset = found.pop("imported_bytes", 0) if isinstance(found, dict) else 0
+        return offset if found == self._of and type(offset) is int else 0
+
+    def keep(self, offset: int) -> None:
+        """Note that the entries up to this offset are in the store. Raises StorageFailure."""
+        with refusals_of(self._path):
+            with open(self._path + ".new", "w") as file:
+                json.dump({**self._of, "imported_bytes": offset}, file)
+            os.replace(self._path + ".new", self._path)
+
+    def forget(self) -> None:
+        """Remove what was kept."""
+        if os.path.exists(self._path):
+            os.remove(self._path)
+
+
+def put_all(
+    db: Client, pieces: Iterator[Placed], from_offset: int, timeout: float | None, report: Report
+) -> Iterator[int]:
+    """Put the entries of a file, but for those before an offset. Yields up to where they are in the store."""
+    prefix = b""
+    for placed in pieces:
+        piece = placed.piece
+        if isinstance(piece, Section):
+            prefix = target_prefix(db, piece, timeout)
+        elif isinstance(piece, Entries):
+            if placed.behind > from_offset:
+                _put(db, prefix, piece, timeout)
+            report(len(piece.keys))
+            yield placed.behind
+
+
+def differences(
+    db: Client, pieces: Iterator[Placed], now_ms: Callable[[], int], timeout: float | None, report: Report
+) -> Iterator[Difference]:
+    """Iterate over the entries of a file that a store does not have so; what has expired may be missing."""
+    section, prefix = Section(), b""
+    for placed in pieces:
+        piece = placed.piece
+        if isinstance(piece, Section):
+            section, prefix = piece, target_prefix(db, piece, timeout)
+        elif isinstance(piece, Entries):
+            found = db.get_many(_stored_keys(prefix, piece), timeout=timeout)
+            wanted = list(map(bare, piece.values))
+            if found != wanted:
+                yield from _different(section, piece, found, now_ms())
+            report(len(piece.keys))
+
+
+def pieces_of_a_pipe(pieces: Iterator[Placed]) -> Iterator[Placed]:
+    """Iterate over pieces that are read once only; the error of damage says that what came before is imported."""
+    total = 0
+    try:
+        for placed in pieces:
+            yield placed
+            if isinstance(placed.piece, Entries):
+                total += len(placed.piece.keys)
+    except Corruption as error:
+        raise Corruption(error.file, error.offset, f"{error.what}. {total:,} entries before it are imported") from None
+
+
+def _different(section: Section, piece: Entries, found: list[bytes | None], now_ms: int) -> Iterator[Difference]:
+    for key, wanted, value in zip(piece.keys, piece.values, found, strict=True):
+        is_over = value is None and type(wanted) is Expiring and wanted.moment <= now_ms
+        if value != bare(wanted) and not is_over:
+            yield Difference(section, key)
+
+
+def _put(db: Client, prefix: bytes, entries: Entries, timeout: float | None) -> None:
+    keys = _stored_keys(prefix, entries)
+    if Expiring not in set(map(type, entries.values)):
+        db.put_many(zip(keys, entries.values, strict=True), timeout=timeout)  # type: ignore[arg-type]
+        return
+    pairs: list[tuple[bytes, Any]] = list(zip(keys, entries.values, strict=True))
+    db.put_many([pair for pair in pairs if type(pair[1]) is not Expiring], timeout=timeout)
+    db._put_until([pair for pair in pairs if type(pair[1]) is Expiring], timeout=timeout)
+
+
+def _stored_keys(prefix: bytes, entries: Entries) -> list[bytes]:
+    return list(map(prefix.__add__, entries.keys))
