@@ -6,6 +6,7 @@ admin.py         the operator's commands: ranges and workers
 status.py        `shardstore status`
 doctor.py        `shardstore doctor`
 wal.py           `shardstore wal`
+keys.py          `shardstore keys`
 offline_command.py  what commands on files have in common
 connection.py    how a command reaches a cluster
 failures.py      how a command fails: one line, one exit code
