@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from shardstore.errors import (
+    AccessDenied,
     Busy,
     Closed,
     Corruption,
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     __version__: str
 
 __all__ = [
+    "AccessDenied",
     "Admin",
     "AsyncAdmin",
     "AsyncBatch",

@@ -102,6 +102,7 @@ class RouterStats(TypedDict):
     requests_in_flight: Annotated[int, COUNT, "Requests that were passed to workers and are not answered."]
     bytes_in_flight: Annotated[int, BYTES, "The size of these requests, and 1 KiB for each."]
     messages_malformed: Annotated[int, COUNT, "Messages that break the protocol."]
+    requests_denied: Annotated[int, COUNT, "Requests that the role of a client's key does not allow."]
     replies_unmatched: Annotated[int, COUNT, "Replies of workers that no client waits for any more."]
     clients: Annotated[int, COUNT, "Clients that are known."]
     map_version: Annotated[

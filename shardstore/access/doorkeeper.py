@@ -15,10 +15,7 @@ from shardstore.access.key_list import ListedKey
 from shardstore.access.key_store import read_key_list, read_server_key
 from shardstore.errors import InvalidRequest
 from shardstore.files.file_names import KEYS
-from shardstore.limits import MILLISECOND_NS
 
-LOOK_AT_KEYS_NS = 250 * MILLISECOND_NS
-"""How often to look whether KEYS has changed."""
 _Version: TypeAlias = tuple[int, ...]
 
 log = logging.getLogger("shardstore.access")
@@ -58,9 +55,9 @@ class Doorkeeper:
         """Return the server's side of a new connection."""
         return CurveServer(self._server, self.lets_in, self._random, metadata)
 
-    def still_lets_in(self, key: ListedKey) -> bool:
+    def still_lets_in(self, key: object) -> bool:
         """Whether a connection with this key may go on: it is listed, with the same role. As of the latest look."""
-        return self._listed.get(key.public) == key
+        return isinstance(key, ListedKey) and self._listed.get(key.public) == key
 
     def _version_now(self) -> _Version:
         with suppress(OSError):

@@ -14,7 +14,6 @@ from shardstore.access.key_files import (
     ClientKey,
     InvalidKeyFile,
     ServerKey,
-    decode_client_key,
     decode_server_key,
     encode_client_key,
     encode_server_key,
@@ -50,16 +49,6 @@ def read_key_list(data: str) -> list[ListedKey]:
         return decode_key_list(read_private(path))
     except InvalidKeyList as error:
         raise InvalidRequest(f"{path} holds no list of keys: {error}") from None
-
-
-def read_client_key(path: str) -> ClientKey:
-    """Return the key in a client's key file. Raises InvalidRequest."""
-    try:
-        return decode_client_key(read_private(path))
-    except InvalidKeyFile as error:
-        raise InvalidRequest(
-            f"{path} holds no key of a client: {error}; `shardstore keys new` makes such a file"
-        ) from None
 
 
 class KeyStore:

@@ -20,8 +20,9 @@ def read_private(path: str) -> bytes:
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    except OSError as error:
-        raise InvalidRequest(f"the key file {path} cannot be read: {error.strerror}") from None
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it has a zero byte or is no text"
+        raise InvalidRequest(f"the key file {path!r:.200} cannot be read: {reason}") from None
     try:
         flaw = _flaw_of(os.fstat(descriptor), path)
         if flaw:

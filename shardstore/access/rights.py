@@ -21,7 +21,7 @@ def allows(role: int, op: int) -> bool:
 def denial(role: int, op: int) -> str:
     """Why a request of this role for this operation is refused, and what to do."""
     needed = next(each for each in ClientRole if allows(each, op))
-    asked = Op(op).name.replace("_", " ").lower()
+    asked = "work on ranges and workers" if op == Op.ADMIN else Op(op).name.replace("_", " ").lower()
     return (
         f"the key of this client has the role {ClientRole(role).word}, and {asked} needs {needed.word}: "
         f"use a key that has it (shardstore keys new NAME --role {needed.word})"

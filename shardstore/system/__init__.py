@@ -9,6 +9,7 @@ socket_transport.py   messages: all links of a process, served by one epoll
   zmq_links.py          connected links over ZeroMQ
   stream_links.py       connected links over Unix stream sockets
   listener.py           a bound link, with many peers
+    door.py               accepts connections at one endpoint
     traffic.py            limits the memory that the peers of a listener take
     zmtp.py               the server's side of the ZeroMQ protocol
     curve_stream.py       the same, encrypted and authenticated

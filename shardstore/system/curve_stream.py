@@ -40,11 +40,6 @@ class CurveStream(ZmtpStream):
         self._curve = connection(METADATA)
         super().__init__(socket, bytes_max_of)
 
-    @property
-    def key(self) -> ListedKey | None:
-        """The key of the client; None until it has proved one that is let in."""
-        return self._curve.key
-
     def _pieces_of(self, frames: Sequence[bytes]) -> list[bytes]:
         pieces: list[bytes] = []
         last = len(frames) - 1
@@ -80,7 +75,7 @@ class CurveStream(ZmtpStream):
             if self._curve.key is None:
                 reply = self._curve.take(content)
                 self._send([head_of_frame(_COMMAND, len(reply)), reply])
-                self.shows_life = self._curve.key is not None
+                self._note_key(self._curve.key)
                 return
             sealed_flags, frame = self._curve.open(content)
         except Refused as refused:
@@ -94,6 +89,11 @@ class CurveStream(ZmtpStream):
             self._take_command(frame)
         else:
             raise Gone(f"a command of {len(frame)} bytes")
+
+    def _note_key(self, key: ListedKey | None) -> None:
+        if key is not None:
+            self.key, self.role = key, int(key.role)
+            self.shows_life = True
 
     def _send_command(self, command: bytes) -> None:
         sealed = self._curve.seal(_SEALED_COMMAND, command)

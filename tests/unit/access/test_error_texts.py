@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from shardstore.access import private_files
+from shardstore.access.client_keys import read_client_key
 from shardstore.access.key_list import ListedKey, encode_key_list
-from shardstore.access.key_store import KeyStore, read_client_key, read_key_list, read_server_key
+from shardstore.access.key_store import KeyStore, read_key_list, read_server_key
 from shardstore.client_role import ClientRole
 from shardstore.errors import InvalidRequest
 from shardstore.limits import KEYS_MAX
@@ -100,7 +101,7 @@ TEXTS: list[tuple[Callable[[KeyStore], None], str]] = [
         without_permission,
         "the key file alice.key can be read by others (mode 644): chmod 600 alice.key, or make a new key",
     ),
-    (missing_file, "the key file gone.key cannot be read: No such file or directory"),
+    (missing_file, "the key file 'gone.key' cannot be read: No such file or directory"),
     (file_is_a_directory, "the key file data is no file"),
     (
         no_client_key,
@@ -143,3 +144,9 @@ def test_what_is_said_on_a_full_disk(store: KeyStore, monkeypatch: pytest.Monkey
         private_files.write_private("bob.key", b"content")
     assert str(info.value) == "the key file bob.key cannot be written: No space left on device"
     assert not Path("bob.key").exists()
+
+
+@pytest.mark.parametrize("path", ["a\0b", "\udcff\udfff\0"])
+def test_what_is_said_of_a_path_that_is_none(path: str) -> None:
+    with pytest.raises(InvalidRequest, match="cannot be read: it has a zero byte or is no text"):
+        private_files.read_private(path)

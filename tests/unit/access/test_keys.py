@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shardstore.access.client_keys import read_client_key
 from shardstore.access.doorkeeper import Doorkeeper
 from shardstore.access.key_files import (
     ClientKey,
@@ -22,7 +23,7 @@ from shardstore.access.key_files import (
     encode_server_key,
 )
 from shardstore.access.key_list import InvalidKeyList, ListedKey, decode_key_list, encode_key_list
-from shardstore.access.key_store import KeyStore, has_keys, read_client_key
+from shardstore.access.key_store import KeyStore, has_keys
 from shardstore.access.private_files import read_private, write_private
 from shardstore.access.rights import READS, allows, denial
 from shardstore.client_role import ROLES, ClientRole
@@ -238,7 +239,7 @@ class TestDoorkeeper:
         assert door.lets_in(alice.public) is None
 
     def test_without_keys_there_is_none(self, tmp_path: Path) -> None:
-        with pytest.raises(InvalidRequest, match=r"SERVER\.KEY cannot be read"):
+        with pytest.raises(InvalidRequest, match=r"SERVER\.KEY' cannot be read"):
             Doorkeeper(str(tmp_path))
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from shardstore.access.key_store import read_client_key
+from shardstore.access.client_keys import read_client_key
 from shardstore.cli import commands as cli
 from shardstore.cli.failures import EXIT_FAILED
 
