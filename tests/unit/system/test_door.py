@@ -113,6 +113,7 @@ class Keyed:
         self.place = place
         self.store = KeyStore(PosixFilesystem(str(place / "data")), str(place / "data"), os.urandom)
         self.clients: list[SocketTransport] = []
+        self.came: dict[SocketTransport, list[object]] = {}
         self.add("admin", ClientRole.ADMIN)
         server.bind("clients", f"unix://{place}/clients")
         self.url = server.bind_also("clients", "tcp://127.0.0.1:0", Doorkeeper(str(place / "data")))
@@ -126,18 +127,16 @@ class Keyed:
         self.clients.append(transport)
         return transport
 
-    def events(self, *transports: SocketTransport) -> list[object]:
-        """What comes next, at any of the transports; all are served meanwhile."""
-        found: list[object] = []
+    def events(self, transport: SocketTransport) -> list[object]:
+        """What comes next at a transport; all are served meanwhile."""
 
         def look() -> bool:
-            for transport in (self.server, *self.clients):
-                events = transport.receive(SECOND_NS // 200)
-                found.extend(events if transport in transports else [])
-            return bool(found)
+            for each in (self.server, *self.clients):
+                self.came.setdefault(each, []).extend(each.receive(SECOND_NS // 200))
+            return bool(self.came[transport])
 
         wait_until(look, "an event")
-        return found
+        return self.came.pop(transport)
 
 
 @pytest.fixture
