@@ -71,6 +71,8 @@ _MONITORED = (
 )
 _OCCURRENCE = struct.Struct("=HI")
 """An event of the monitor, and its value."""
+_VERSION_MIN = (4, 3, 3)
+"""Older ones have weaknesses of which a peer can make use before it has proved anything."""
 _OTHER_SERVER = 500
 """The reason in the ERROR command of a server for which the client's box was not made; see access/curve.py."""
 
@@ -83,6 +85,12 @@ class ZmqLinks:
     """
 
     def __init__(self, readiness: Readiness, key: ClientKey | None = None) -> None:
+        """With a key, all links are encrypted. Raises InvalidRequest if this libzmq is not fit for that."""
+        if key is not None and (not zmq.has("curve") or zmq.zmq_version_info() < _VERSION_MIN):
+            raise InvalidRequest(
+                f"this libzmq ({zmq.zmq_version()}) does not encrypt, or is too old to be trusted: install pyzmq from "
+                "its wheels"
+            )
         self.key = key
         self.context: zmq.Context[Any] = zmq.Context()
         self.readiness = readiness
