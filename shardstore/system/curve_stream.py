@@ -53,7 +53,7 @@ class CurveStream(ZmtpStream):
 
     def _check(self, flags: int, size: int) -> None:
         """Refuse a frame before it is kept. Raises Gone."""
-        if self._curve.key is None:
+        if not self._curve.ready:
             if size > HANDSHAKE_BYTES_MAX or flags & ~_LONG != _COMMAND:
                 raise Gone(f"a frame of {size} bytes, flags {flags}, before the end of the handshake")
             return
@@ -72,7 +72,7 @@ class CurveStream(ZmtpStream):
     def _take_whole(self, flags: int, content: bytes, messages: list[list[bytes]]) -> None:
         """Take a command of the handshake, or a sealed frame. Raises Gone."""
         try:
-            if self._curve.key is None:
+            if not self._curve.ready:
                 reply = self._curve.take(content)
                 self._send([head_of_frame(_COMMAND, len(reply)), reply])
                 self._note_key(self._curve.key)
