@@ -155,10 +155,13 @@ class LocalChanges:
     def end(self, change: int) -> None:
         """End a change that is done, unless a parent is still here.
 
-        Then its progress is still reported, and the router replies that the parent can be removed.
+        Then its progress is still reported, and the router replies that the parent can be removed. If a child here
+        lacks files, the change was not done but cancelled: the order for what takes its place is about to come.
         """
         order = self.orders.get(change)
         if order is None or self._here(order.change.parents):
+            return
+        if any(child.role in (WAITING, ADOPTED) for child in self._here(order.change.children)):
             return
         self._forget(change)
 

@@ -87,7 +87,7 @@ def test_a_completed_change_goes_on_without_its_damaged_parent() -> None:
     assert manifest(change.parents[0].segment) in loss.what
     finish(cluster)
     assert cluster.content() == {b"c": b"5"}
-    assert aside(cluster) == ["%08x.aside-1" % change.parents[0].segment]
+    assert aside(cluster) == [f"{change.parents[0].segment:08x}.aside-1"]
     assert cluster.segments_on_disk() == {int(route.segment) for route in cluster.map}
 
 
