@@ -59,7 +59,7 @@ def resolve(db: Client, form: Form, timeout: float, number: int, how: str | None
         raise click.UsageError("--json asks nobody: add --yes, or --dry-run")
     losses = db.admin.resolve_change(number, how, dry_run=True, timeout=timeout)
     if not form.json:
-        output.say("\n".join(_loss_lines(form, losses)))
+        output.say("\n".join(loss_lines(form, losses)))
         output.finish()
     if not dry_run:
         if not yes:
@@ -76,11 +76,11 @@ def _lines(form: Form, change: PendingChange) -> list[str]:
     words += [f"resolved by an operator: {change.resolution}"] if change.resolution else []
     words += [change.reason] if change.reason else []
     waits = [f"    waits until {line}" for line in change.waits_for]
-    lost = [f"    {line}" for line in _loss_lines(form, change.may_lose)] if change.may_lose else []
+    lost = [f"    {line}" for line in loss_lines(form, change.may_lose)] if change.may_lose else []
     return [", ".join(words), *waits, *lost]
 
 
-def _loss_lines(form: Form, losses: Sequence[Loss]) -> list[str]:
+def loss_lines(form: Form, losses: Sequence[Loss]) -> list[str]:
     """What may be lost, in words."""
     if not losses:
         return ["nothing is lost"]

@@ -324,7 +324,7 @@ class LocalChanges:
             carried = {parent.segment_id: parent.dedup.to_carry() for parent in asked}
             clock_ms = clock.now_ms() if any(parent.may_expire for parent in asked) else 0
             progress = replace(progress, fenced=progress.fenced | carried, clock_ms=clock_ms)
-        sizes = {each.segment_id: size_of(each) for each in (*parents, *children)}
+        sizes = {each.segment_id: size_of(each) for each in (*parents, *children) if not each.damage}
         in_memory = {segment: len(self._ranges[segment].overlay) for segment in sizes}
         in_bytes = {segment: size.overlay_bytes for segment, size in sizes.items()}
         progress = replace(progress, entries=in_memory, bytes=in_bytes)

@@ -46,8 +46,8 @@ def resolve_change(change: Any, how: Any, dry_run: bool, timeout: float | None) 
     """Cancel or complete a change that cannot go on."""
     if type(change) is not int or not 0 < change < 2**64:
         raise InvalidRequest(f"a change is named by its number, as in `changes`, not {change!r}")
-    if how not in list(Resolution):
-        raise InvalidRequest(f"a change is resolved by {' or '.join(map(repr, map(str, Resolution)))}, not {how!r}")
+    if type(how) is not str or how not in list(Resolution):
+        raise InvalidRequest(f"how is 'cancel' or 'complete', not {how!r}")
     return _call(timeout, AdminRequest(Action.RESOLVE.value, dry_run=dry_run, change=change, resolution=str(how)))
 
 
