@@ -92,6 +92,9 @@ class OwnReadsStats(TypedDict):
 
     from_files: Annotated[int, KEYS, "Keys that it read from files itself, also those of first pages of scans."]
     from_workers: Annotated[int, KEYS, "Keys that it could not read itself; a first page of a scan counts once."]
+    asked_for_any_key: Annotated[
+        int, KEYS, "Of these, keys for which a worker was asked since any key of their range could be in its memory."
+    ]
 
 
 @final
