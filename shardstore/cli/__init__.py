@@ -7,6 +7,7 @@ changes.py       `shardstore changes`: changes that are under way, and how to re
 status.py        `shardstore status`
 doctor.py        `shardstore doctor`
 wal.py           `shardstore wal`
+keys.py          `shardstore keys`
 offline_command.py  what commands on files have in common
 connection.py    how a command reaches a cluster
 failures.py      how a command fails: one line, one exit code

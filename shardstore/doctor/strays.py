@@ -17,6 +17,7 @@ _ROOT = frozenset(
     (
         *(file_names.STORE_LOCK, file_names.STORE, file_names.ENDPOINT, file_names.LOST_AND_FOUND),
         *(file_names.ROUTER_DIRECTORY, file_names.WORKERS, file_names.SEGMENTS),
+        *(file_names.KEYS, file_names.KEYS_LOCK, file_names.SERVER_KEY),
     )
 )
 

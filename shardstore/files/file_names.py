@@ -3,6 +3,8 @@
 LOCK                                held by the supervisor
 STORE                               identity and fixed settings of the store
 ENDPOINT                            where the running cluster listens
+KEYS, KEYS.LOCK                     clients that are let in over tcp; see access/key_list.py
+SERVER.KEY                          key pair of the server; see access/key_files.py
 router/LOCK, router/ROUTES          the route map
 workers/0003/LOCK                   held by the worker
 workers/0003/JOBS.LOCK              held by its maintenance process
@@ -24,6 +26,9 @@ import re
 STORE_LOCK = "LOCK"
 STORE = "STORE"
 ENDPOINT = "ENDPOINT"
+KEYS = "KEYS"
+KEYS_LOCK = "KEYS.LOCK"
+SERVER_KEY = "SERVER.KEY"
 ROUTER_DIRECTORY = "router"
 ROUTER_LOCK = "router/LOCK"
 ROUTES = "router/ROUTES"
