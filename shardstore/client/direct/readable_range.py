@@ -37,7 +37,7 @@ from shardstore.wire.route_map import Route
 
 
 @dataclass(slots=True)
-class Refused:
+class LeftToWorkers:
     """How many keys the reader of a store left to workers since any key may be in memory."""
 
     any_key: int = 0
@@ -63,7 +63,7 @@ class ReadableRange:
     """A range as its route names it. `at` is the number of the first word of its slot on the board."""
 
     def __init__(
-        self, route: Route, board: OpenBoard, at: int, files: OpenFiles, wall: WallClock, refused: Refused
+        self, route: Route, board: OpenBoard, at: int, files: OpenFiles, wall: WallClock, refused: LeftToWorkers
     ) -> None:
         self.route = route
         self.board = board

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from shardstore.client.direct.ask import ASK, IN_MEMORY, Ask
 from shardstore.client.direct.open_files import OpenFiles
-from shardstore.client.direct.readable_range import TRIES, ReadableRange, Refused
+from shardstore.client.direct.readable_range import TRIES, LeftToWorkers, ReadableRange
 from shardstore.errors import Corruption
 from shardstore.files.file_names import manifest, table_file
 from shardstore.identifiers import TOMBSTONE, Epoch, Expiring, SegmentId, Stored
@@ -52,7 +52,7 @@ class Read:
         self.store.drain(VALUES)
         self.slot = self.store.slot(1)
         self.wall = SetWall()
-        self.refused = Refused()
+        self.refused = LeftToWorkers()
         self.files = Interrupted(self.store.filesystem, STORE, MEMORY, TABLES)
         self.range = self.of(EPOCH)
 
