@@ -39,6 +39,8 @@ class Member:
     """Why it accepts no writes, or serves nothing; empty if it has not failed."""
     full_disk: str = ""
     """What fails because its disk is full; empty if nothing does."""
+    processes: int = 1
+    """How many of its processes have registered, this one too. Many in a short time: each dies soon after its start."""
     opens_nothing: bool = False
     """Whether this process never opens a range, as it cannot read its log."""
 
@@ -101,6 +103,7 @@ class Membership:
         assert peer not in self._by_peer
         assert former is None or former.state is MemberState.DOWN
         member = Member(worker, peer, endpoint, now_ns, failure=failure, opens_nothing=opens_nothing)
+        member.processes += former.processes if former is not None else 0
         self._members[worker] = self._by_peer[peer] = member
         return member
 
