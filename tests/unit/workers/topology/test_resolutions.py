@@ -6,12 +6,13 @@ from dataclasses import replace
 
 import pytest
 
-from shardstore.errors import InvalidRequest
+from shardstore.errors import Corruption, InvalidRequest
 from shardstore.files.file_names import SEGMENTS, is_segment_aside, manifest
 from shardstore.router.change_stage import Stage
-from shardstore.router.resolutions import NOT_IN_FILES, SINCE_THE_CHANGE
+from shardstore.router.resolutions import NOT_IN_FILES, SINCE_THE_CHANGE, UNREADABLE_TABLES
 from shardstore.wire.topology import Change, Resolution
 from shardstore.wire.wire_format import Flag, Op, Status
+from shardstore.workers.jobs.specs import MaterialiseSpec
 from tests.simulation.sim_disk import Inode
 from tests.simulation.sim_filesystem import SimFilesystem
 from tests.unit.topology_driver import TopologyDriver
@@ -250,3 +251,27 @@ def test_a_merge_is_not_cancelled_into_what_is_kept_together_since() -> None:
     cluster.router._table.publish_together((b"\x80",))
     with pytest.raises(InvalidRequest, match="kept together"):
         cluster.resolve(change, CANCEL)
+
+
+def test_a_completed_change_takes_the_readable_tables_of_a_parent_that_was_drained() -> None:
+    cluster = drained()
+    before = cluster.content()
+    change = cluster.split(b"m")
+    while not isinstance(cluster.workers[0].job and cluster.workers[0].job.spec, MaterialiseSpec):
+        cluster.exchange()
+        cluster.sync(0) if cluster.workers[0].syncs else cluster.run_job(0)
+    failed = cluster.workers[0].job
+    assert failed is not None
+    assert isinstance(failed.spec, MaterialiseSpec)
+    cluster.fail_job(0, Corruption("segments/00000001/table-00000001.sst", 7, "checksum does not match"))
+    cluster.settle()
+    cluster.pass_time()
+    cluster.settle()
+    [line] = cluster.router._changes.pending()[0].waits_for
+    assert line.startswith(f"segment {failed.spec.segment} has files of its own; segments/00000001/table-00000001.sst")
+    [loss] = cluster.resolve(change, COMPLETE).losses
+    assert (loss.segment, loss.what) == (change.parents[0].segment, UNREADABLE_TABLES)
+    cluster.settle()
+    assert cluster.restart_stopped() == [0], "it has the parent open, and a child that was given up"
+    finish(cluster)
+    assert cluster.content() == before
