@@ -61,7 +61,7 @@ def replay(ranges: Mapping[int, OwnedRange], runs: Iterable[RecordRun], log_id: 
     newest_segment = clock_ms = 0
     for run in runs:
         ordered = run.by_segment()
-        cut = _Cut(ordered)
+        cut = _CutRun(ordered)
         for segment, kind, begin, end in _alike(ordered.headers):
             newest_segment = max(newest_segment, segment)
             of_range = waiting.get(segment)
@@ -77,7 +77,7 @@ def replay(ranges: Mapping[int, OwnedRange], runs: Iterable[RecordRun], log_id: 
     return Replayed(min(kept, default=None), newest_segment, clock_ms)
 
 
-class _Cut:
+class _CutRun:
     """The records of a run, and the columns of all of them, each cut when it is first asked for."""
 
     def __init__(self, run: RecordRun) -> None:
@@ -124,7 +124,7 @@ class _Waiting:
         self._lsn_first = self._lsn_last = 0
         self._payload_bytes = 0
 
-    def take(self, cut: _Cut, kind: int, begin: int, end: int) -> None:
+    def take(self, cut: _CutRun, kind: int, begin: int, end: int) -> None:
         """Collect the records of a run from `begin` to `end` that are above the checkpoint of the range.
 
         Their LSNs ascend. `kind`: see _kinds_of_single.
@@ -157,7 +157,7 @@ class _Waiting:
         self._may_expire = False
         self._clients, self._sequences, self._results = [], [], []
 
-    def _take_single(self, cut: _Cut, deletes: bool, begin: int, end: int) -> None:
+    def _take_single(self, cut: _CutRun, deletes: bool, begin: int, end: int) -> None:
         """Collect records of one entry each: either puts or deletes."""
         while begin < end:
             self._make_way_for(deletes)
