@@ -248,6 +248,7 @@ class RouterCore:
                     "state": member.state.value,
                     "failure": member.failure,
                     "heard_ago_ns": now_ns - member.heard_ns,
+                    "processes": member.processes,
                     "leaving": member.worker in self._table.topology.leaving,
                     "pressure": member.pressure,
                     "bytes_in_flight": self._dispatch.in_flight.load_of(member.worker).size_bytes,

@@ -269,8 +269,8 @@ class WorkerCore:
             left = self._holdings.take(assignments)
         except StorageFailure as failure:
             return [Stop(f"a range could not be created: {failure}")]
-        if (lost := self._holdings.lost(left)) is not None:
-            return [Stop(f"the route map does not know segment {lost}, which is served here: the map is out of date")]
+        if why := self._holdings.why_to_stop(left):
+            return [Stop(why)]
         if self.service is None and (stop := self._begin_service(assignments.segment_next)):
             return [stop]
         self._drop([*left, *assignments.retired])

@@ -3,6 +3,7 @@
 commands.py      `shardstore` itself: commands that read and write keys, and show statistics
 serve.py         `shardstore serve`
 admin.py         the operator's commands: ranges and workers
+changes.py       `shardstore changes`: changes that are under way, and how to resolve one
 status.py        `shardstore status`
 doctor.py        `shardstore doctor`
 wal.py           `shardstore wal`

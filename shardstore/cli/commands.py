@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from shardstore.cli import admin, help_texts, memory_table, output
+from shardstore.cli.changes import changes
 from shardstore.cli.connection import Form, with_client
 from shardstore.cli.doctor import doctor
 from shardstore.cli.failures import EXIT_CODES, EXIT_NO_SUCH_KEY, CommandLine, Failed
@@ -47,7 +48,7 @@ Exit codes:
 
 @click.group(
     cls=CommandLine,
-    commands=(serve_command, status, doctor, wal, keys, *admin.COMMANDS),
+    commands=(serve_command, status, doctor, wal, keys, *admin.COMMANDS, changes),
     context_settings={"help_option_names": ["-h", "--help"]},
     help=HELP,
 )

@@ -49,9 +49,10 @@ class Form:
 
     def show(self, result: Any, text: str) -> None:
         """Print the result as JSON, or as text."""
-        output.say(json.dumps(result, default=self._plain) if self.json else text)
+        output.say(json.dumps(result, default=self.plain) if self.json else text)
 
-    def _plain(self, value: object) -> str:
+    def plain(self, value: object) -> str:
+        """A value that JSON does not have, as text."""
         return self.to_text(value) if isinstance(value, bytes) else str(value)
 
 

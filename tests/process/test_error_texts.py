@@ -119,6 +119,7 @@ RUNNING = [
     ("workers drain 9 --data HERE", FAILED, "there is no worker 9"),
 ]
 WITH_A_SPACE = {
+    "changes": "changes --data HERE",
     "compact": "compact --data HERE",
     "delete": "delete k --data HERE",
     "flush": "flush --data HERE",

@@ -67,6 +67,8 @@ ADMIN: dict[str, dict[str, Any]] = {
     "ranges": {},
     "add_worker": {},
     "drain_worker": {"worker": 0},
+    "changes": {},
+    "resolve_change": {"change": 1, "how": "cancel"},
 }
 
 
