@@ -19,6 +19,8 @@ workforce.py           adds and removes workers
 topology_changes.py    carries out topology changes
   change_plan.py         makes a change from a plan, and checks it against the map
   change_stage.py        computes the stage of a change
+  change_waits.py        what a change waits for, in words
+  resolutions.py         cancels or completes a change, and says what that loses
 balancer.py            begins topology changes, on request or by policy
   load_table.py          the latest load reports of the workers
   policies/              decides what to change, from plain values

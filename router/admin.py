@@ -29,13 +29,13 @@ from shardstore.seams.effects import Effect
 from shardstore.wire.admin_messages import Action, AdminReply, AdminRequest, PlannedChange, RangeRow
 from shardstore.wire.link_names import CLIENTS
 from shardstore.wire.messages import Refusal, decode
-from shardstore.wire.topology import Change
+from shardstore.wire.topology import Change, Resolution
 from shardstore.wire.wire_format import Flag, Header, Status
 
 REMEMBERED_MAX = 1_024
 ACTIVE = "active"
 ASKED_FOR = "asked for"
-_REPEATABLE = frozenset((Action.RANGES, Action.KEEP_TOGETHER, Action.LET_SPLIT))
+_REPEATABLE = frozenset((Action.RANGES, Action.CHANGES, Action.KEEP_TOGETHER, Action.LET_SPLIT))
 FORGOTTEN = "the router has restarted since the first try; look at the ranges and workers to see what was done"
 
 
@@ -43,7 +43,8 @@ FORGOTTEN = "the router has restarted since the first try; look at the ranges an
 class OperatorRequest:
     """One request, the peer that waits for it, and its reply.
 
-    `changes_open`: the changes that are not done yet. `leaving`: the worker that is not removed yet.
+    `changes_open`: the changes that are not done yet. `leaving`: the worker that is not removed yet. `refusal`: why
+    there is no reply but this.
     """
 
     peer: bytes
@@ -51,11 +52,18 @@ class OperatorRequest:
     reply: AdminReply
     changes_open: set[int] = field(default_factory=set)
     leaving: int | None = None
+    refusal: str = ""
 
     @property
     def is_open(self) -> bool:
         """Whether the request is not done yet."""
         return bool(self.changes_open) or self.leaving is not None
+
+    def answer(self) -> Effect:
+        """The reply to the peer."""
+        if self.refusal:
+            return refuse(CLIENTS, self.peer, self.header, Status.INVALID, Refusal(self.refusal))
+        return accept(CLIENTS, self.peer, self.header, self.reply)
 
 
 class AdminRequests:
@@ -90,13 +98,17 @@ class AdminRequests:
         earlier = self._requests.get((header.client, header.sequence))
         if earlier is not None:
             earlier.peer, earlier.header = peer, header
-            return [] if earlier.is_open else [accept(CLIENTS, peer, header, earlier.reply)]
+            return [] if earlier.is_open else [earlier.answer()]
         request = decode(AdminRequest, frames[1])
         if header.flags & Flag.RETRY and not (request.dry_run or request.action in _REPEATABLE):
             return [refuse(CLIENTS, peer, header, Status.TOO_OLD, Refusal(FORGOTTEN))]
         try:
             if request.action == Action.RANGES:
                 return [accept(CLIENTS, peer, header, AdminReply(ranges=self._rows()))]
+            if request.action == Action.CHANGES:
+                return [accept(CLIENTS, peer, header, AdminReply(pending=self._changes.pending()))]
+            if request.action == Action.RESOLVE:
+                return self._resolve(peer, header, request, now_ns)
             if request.action in self._prefix_actions:
                 self._table.publish_together(self._prefix_actions[request.action](request.key))
                 return [accept(CLIENTS, peer, header, AdminReply())]
@@ -121,7 +133,7 @@ class AdminRequests:
             if change.number in each.changes_open:
                 each.changes_open.remove(change.number)
                 if not each.changes_open:
-                    effects.append(accept(CLIENTS, each.peer, each.header, each.reply))
+                    effects.append(each.answer())
         return effects
 
     def worker_removed(self, worker: int) -> list[Effect]:
@@ -129,7 +141,29 @@ class AdminRequests:
         waiting = [each for each in self._requests.values() if each.leaving == worker]
         for each in waiting:
             each.leaving = None
-        return [accept(CLIENTS, each.peer, each.header, each.reply) for each in waiting]
+        return [each.answer() for each in waiting]
+
+    def _resolve(self, peer: bytes, header: Header, request: AdminRequest, now_ns: int) -> list[Effect]:
+        """Resolve a change. Requests that waited for a change that is cancelled are refused."""
+        if request.resolution not in list(Resolution):
+            raise InvalidRequest(f"a change is resolved by {' or '.join(Resolution)}, not by {request.resolution!r}")
+        how = Resolution(request.resolution)
+        found = self._balancer.resolve(request.change, how, request.dry_run, now_ns)
+        reason = f"change {request.change} is resolved: {how}"
+        planned = [_planned_change(each, each.number, reason) for each in found.following]
+        reply = AdminReply(planned, losses=found.losses)
+        if request.dry_run:
+            return [accept(CLIENTS, peer, header, reply)]
+        refused = [] if how is Resolution.COMPLETE else self._change_cancelled(request.change)
+        self._remember(OperatorRequest(peer, header, reply, {each.number for each in found.following}))
+        return [*found.effects, *refused]
+
+    def _change_cancelled(self, change: int) -> list[Effect]:
+        waiting = [each for each in self._requests.values() if change in each.changes_open]
+        for each in waiting:
+            each.changes_open.clear()
+            each.refusal = f"an operator has cancelled change {change}"
+        return [each.answer() for each in waiting]
 
     def _change(self, peer: bytes, header: Header, request: AdminRequest, now_ns: int) -> list[Effect]:
         planned: list[PlannedChange] = []

@@ -15,12 +15,12 @@ from shardstore.router.policies.loads import StoreLoad, WorkerLoad
 from shardstore.router.policies.merge_policy import warm_ranges
 from shardstore.router.policies.plan import Plan, PlanKind
 from shardstore.router.policies.rebalance_policy import evacuations, moves
-from shardstore.router.topology_changes import TopologyChanges
+from shardstore.router.topology_changes import Resolved, TopologyChanges
 from shardstore.seams.effects import Effect
 from shardstore.topology_options import TopologyOptions
 from shardstore.wire.load_report import LoadReport, RangeReport
 from shardstore.wire.messages import decode
-from shardstore.wire.topology import Change
+from shardstore.wire.topology import Change, Resolution
 from shardstore.wire.wire_format import Header
 
 POLICY_INTERVAL_NS = 100 * MILLISECOND_NS
@@ -85,12 +85,16 @@ class Balancer:
         Raises NotWritable, with nothing changed, and StorageFailure.
         """
         effects = self._changes.begin(change, reason, now_ns)
-        self._loads.inherit(change)
-        if self._history is not None:
-            parents = [parent.segment for parent in change.parents]
-            children = [child.segment for child in change.children]
-            self._history.note_change(PlanKind(change.kind), parents, children, now_ns)
+        self._note(change, now_ns)
         return effects
+
+    def resolve(self, number: int, how: Resolution, dry_run: bool, now_ns: int) -> Resolved:
+        """Resolve a change as TopologyChanges.resolve does, and note what takes its place."""
+        found = self._changes.resolve(number, how, dry_run, now_ns)
+        others = [] if dry_run else [each for each in found.following if each.number != number]
+        for each in others:
+            self._note(each, now_ns)
+        return found
 
     def rebalance_plans(self, now_ns: int) -> list[Plan]:
         """The moves that would even out the load of the workers now."""
@@ -104,6 +108,14 @@ class Balancer:
     def load_of(self, segment: int) -> RangeReport | None:
         """The latest report of a range; None if there is none."""
         return self._loads.report_of(segment)
+
+    def _note(self, change: Change, now_ns: int) -> None:
+        """Note a change that has begun, so that the policies leave its ranges alone for a while."""
+        self._loads.inherit(change)
+        if self._history is not None:
+            parents = [parent.segment for parent in change.parents]
+            children = [child.segment for child in change.children]
+            self._history.note_change(PlanKind(change.kind), parents, children, now_ns)
 
     def _begin_planned(self, plan: Plan, now_ns: int) -> list[Effect]:
         try:

@@ -3,13 +3,16 @@
     PENDING --every parent fenced--> FENCED --every child adopted--> ADOPTED --every parent drained--> DRAINED
             --every child materialised--> MATERIALISED --published--> gone
 
+A parent that is given up counts as fenced and drained once nobody has it open, as does what a resolution discards
+(shardstore/wire/topology.py).
+
 A worker that restarts reports again from the start, so a change may fall back to an earlier stage. Only MATERIALISED
 is final.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -42,9 +45,14 @@ STEPS: dict[Stage, StageStep] = {
 }
 
 
-def stage_of(change: Change, reports: Iterable[Progress]) -> Stage:
-    """Compute the stage of a change from the latest report of each worker."""
+def stage_of(change: Change, reports: Iterable[Progress], gone: Container[int] = ()) -> Stage:
+    """Compute the stage of a change from the latest report of each worker.
+
+    `gone`: the abandoned segments that no process has open.
+    """
     reports = list(reports)
+    if not all(each.segment in gone for each in change.abandoned):
+        return Stage.PENDING
     if _is_done(change, reports, STEPS[Stage.DRAINED]):  # the children own the files, whatever the parents report
         return Stage.MATERIALISED
     stage = Stage.PENDING
@@ -54,5 +62,5 @@ def stage_of(change: Change, reports: Iterable[Progress]) -> Stage:
 
 
 def _is_done(change: Change, reports: Iterable[Progress], step: StageStep) -> bool:
-    relatives = change.parents if step.of_parents else change.children
+    relatives = change.kept_parents if step.of_parents else change.children
     return all(any(each.segment in getattr(report, step.field) for report in reports) for each in relatives)

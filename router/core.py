@@ -17,6 +17,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
+from shardstore.access.rights import allows, denial
+from shardstore.client_role import ADMIN
 from shardstore.errors import InvalidRequest, NotWritable, StorageFailure
 from shardstore.identifiers import tag_of_store
 from shardstore.limits import CREDITS, MILLISECOND_NS, SECOND_NS
@@ -78,7 +80,7 @@ class RouterCore:
         self._workforce = Workforce(cluster)
         self._admin = AdminRequests(cluster, self._changes, self._balancer, self._workforce)
         self._requests = [0] * (max(Op) + 1)
-        self._malformed = 0
+        self._malformed = self._denied = 0
         self._ticked_ns = 0
         self._due_ns: int | None = None
         """When the next Tick is due, as of the latest event that was more than a message to pass on."""
@@ -158,7 +160,7 @@ class RouterCore:
         try:
             header = decode_message(frames)
             if event.link == CLIENTS:
-                return self._client_request(event.peer, header, frames, now_ns)
+                return self._client_request(event.peer, event.role, header, frames, now_ns)
             if header.status:
                 return self._dispatch.return_reply(event.peer, header, frames)
             effects = self._worker_request(event.peer, header, frames, now_ns)
@@ -168,12 +170,15 @@ class RouterCore:
             self._malformed += 1
             return _refuse_malformed(event, str(error))
 
-    def _client_request(self, peer: bytes, header: Header, frames: list[bytes], now_ns: int) -> list[Effect]:
+    def _client_request(self, peer: bytes, role: int, header: Header, frames: list[bytes], now_ns: int) -> list[Effect]:
         op = header.op
         handler = self._from_clients.get(op)
         if header.status or handler is None:
             raise MalformedMessage("not an operation for clients")
         self._requests[op] += 1
+        if role != ADMIN and not allows(role, op):
+            self._denied += 1
+            return [refuse(CLIENTS, peer, header, Status.DENIED, Refusal(denial(role, op)))]
         if header.store and header.store != self._tag:
             other = f"this is store {self._options.store}, on {self._options.data}"
             return [refuse(CLIENTS, peer, header, Status.OTHER_STORE, Refusal(other))]
@@ -229,6 +234,7 @@ class RouterCore:
             "requests_in_flight": len(self._dispatch.in_flight),
             "bytes_in_flight": self._dispatch.in_flight.size_bytes(),
             "messages_malformed": self._malformed,
+            "requests_denied": self._denied,
             "replies_unmatched": self._dispatch.replies_unmatched,
             "clients": len(self._clients),
             "store": self._options.store,
@@ -243,6 +249,7 @@ class RouterCore:
                     "state": member.state.value,
                     "failure": member.failure,
                     "heard_ago_ns": now_ns - member.heard_ns,
+                    "processes": member.processes,
                     "leaving": member.worker in self._table.topology.leaving,
                     "pressure": member.pressure,
                     "bytes_in_flight": self._dispatch.in_flight.load_of(member.worker).size_bytes,

@@ -39,6 +39,10 @@ class Member:
     """Why it accepts no writes, or serves nothing; empty if it has not failed."""
     full_disk: str = ""
     """What fails because its disk is full; empty if nothing does."""
+    processes: int = 1
+    """How many of its processes have registered, this one too. Many in a short time: each dies soon after its start."""
+    opens_nothing: bool = False
+    """Whether this process never opens a range, as it cannot read its log."""
 
     @property
     def may_receive(self) -> bool:
@@ -85,12 +89,21 @@ class Membership:
         """The endpoints of the workers that are up, by worker number."""
         return {member.worker: member.endpoint for member in self.members() if member.state is MemberState.UP}
 
-    def join(self, worker: WorkerId, peer: bytes, endpoint: str, now_ns: int, failure: str = "") -> Member:
+    def join(
+        self,
+        worker: WorkerId,
+        peer: bytes,
+        endpoint: str,
+        now_ns: int,
+        failure: str = "",
+        opens_nothing: bool = False,
+    ) -> Member:
         """Add the process of a worker, in state JOINING. Any former member with this number or peer must be down."""
         former = self._members.get(worker)
         assert peer not in self._by_peer
         assert former is None or former.state is MemberState.DOWN
-        member = Member(worker, peer, endpoint, now_ns, failure=failure)
+        member = Member(worker, peer, endpoint, now_ns, failure=failure, opens_nothing=opens_nothing)
+        member.processes += former.processes if former is not None else 0
         self._members[worker] = self._by_peer[peer] = member
         return member
 

@@ -58,7 +58,11 @@ class Registrar:
             self._table.publish(granted, {registration.worker: registration.life} if is_new_life else None)
         former = [self._membership.of_worker(registration.worker), self._membership.of_peer(peer)]
         abandoned = [effect for member in former if member is not None for effect in self._lose(member)]
-        self._membership.join(WorkerId(registration.worker), peer, registration.endpoint, now_ns, registration.failure)
+        opens_nothing = bool(registration.failure) and not registration.life  # it cannot read its log
+        self._membership.join(
+            WorkerId(registration.worker), peer, registration.endpoint, now_ns, registration.failure, opens_nothing
+        )
+        self._changes.note_process(registration.worker)
         self._budget.join(registration.worker, request.sequence)
         announced = self._announcer.announce()
         return [*abandoned, self._assign(peer, request, registration), *announced]

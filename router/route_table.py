@@ -1,6 +1,6 @@
 """The route map of the store with the topology changes under way, and their file.
 
-router/ROUTES is a document (see documents.py for the head) of the format ROUTE_MAP, version 4, with the body
+router/ROUTES is a document (see documents.py for the head) of the format ROUTE_MAP, version 5, with the body
 
     store         identity of the store, as in its STORE file
     map           RouteMap.to_document(): version, and per route [start, segment, worker, epoch, created]
@@ -13,14 +13,16 @@ router/ROUTES is a document (see documents.py for the head) of the format ROUTE_
     lives         by worker, the newest life of its log (workers/wal/log_document.py). It shows that a log is missing or
                   is an older copy
 
-Each version is on stable storage before it is announced. Version 3 of the format had no `together`. Older ones
-are not read: version 1 had only store and map, version 2 had no lives.
+Each version is on stable storage before it is announced. In version 4 of the format no change had been resolved by an
+operator: the last four fields of Change were missing. Version 3 had no `together` either. Older ones are not read:
+version 1 had only store and map, version 2 had no lives.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any, Final
 
 from shardstore.errors import Corruption, InvalidRequest
 from shardstore.files import documents
@@ -35,6 +37,9 @@ from shardstore.wire.messages import from_plain, to_plain
 from shardstore.wire.route_map import InvalidRouteMap, Route, RouteMap, presplit
 from shardstore.wire.topology import Change
 from shardstore.wire.wire_format import MalformedMessage
+
+_UNRESOLVED_VERSION: Final = 4
+"""The newest version of the format without resolved changes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +74,7 @@ class RouteTable:
     """
 
     def __init__(self, filesystem: Filesystem, store: str, topology: Topology) -> None:
-        self._filesystem = filesystem
+        self.filesystem = filesystem
         self._store = store
         self._topology = topology
         self.former_owners = FormerOwners(topology.changes)
@@ -115,6 +120,31 @@ class RouteTable:
         changes = tuple(each for each in self._topology.changes if each.number != change.number)
         self._publish(replace(self._topology, map=self.current.with_routes(created), changes=changes))
 
+    def publish_resolution(self, change: Change, following: Sequence[Change]) -> None:
+        """Let what an operator resolved take the place of a change: the same one resolved, or others in its place.
+
+        The children of others, in the map, take the place of those of the change; their numbers begin with
+        `change_next`.
+        """
+        topology = self._topology
+        others = [each for each in following if each.number != change.number]
+        children = [
+            Route(child.start, SegmentId(child.segment), WorkerId(child.worker), Epoch(1))
+            for each in others
+            for child in each.children
+        ]
+        former = {child.segment for child in change.children} if others else set()
+        kept = [each for each in topology.changes if each.number != change.number]
+        self._publish(
+            replace(
+                topology,
+                map=self.current.with_replaced(former, children),
+                segment_next=max([topology.segment_next, *(int(child.segment) + 1 for child in children)]),
+                change_next=max([topology.change_next, *(each.number + 1 for each in others)]),
+                changes=tuple(sorted([*kept, *following], key=lambda each: each.number)),
+            )
+        )
+
     def publish_workers(self, workers: Iterable[int], leaving: Iterable[int]) -> None:
         """Set the workers of the store, and which of them leave. Drops the lives of all other workers."""
         self._publish(_with_workers(self._topology, workers, leaving))
@@ -138,7 +168,7 @@ class RouteTable:
         assert are_kept(topology.together, topology.map.starts), "a range begins within what is kept together"
 
     def _publish(self, following: Topology) -> None:
-        documents.publish(self._filesystem, ROUTES, encode(self._store, following))
+        documents.publish(self.filesystem, ROUTES, encode(self._store, following))
         self._topology = following
 
 
@@ -196,7 +226,7 @@ def _load(filesystem: Filesystem, store: str) -> tuple[Topology, bool]:
         raise Corruption(ROUTES, documents.HEAD_BYTES, f"belongs to store {body.get('store')!r}, not {store!r}")
     try:
         current = RouteMap.from_document(body.get("map", {}))
-        changes = tuple(from_plain(Change, change) for change in body["changes"])
+        changes = tuple(from_plain(Change, _filled_in(change, version)) for change in body["changes"])
         numbers = (body["segment_next"], body["change_next"])
         workers, leaving = tuple(body["workers"]), tuple(body["leaving"])
         lives = dict(body["lives"])
@@ -212,6 +242,13 @@ def _load(filesystem: Filesystem, store: str) -> tuple[Topology, bool]:
     loaded = Topology(current, *numbers, changes, leaving, workers, lives, together)
     _check_workers(loaded)
     return loaded, version < ROUTE_MAP.version
+
+
+def _filled_in(change: dict[str, Any], version: int) -> dict[str, Any]:
+    """A change as the newest version of the format has it."""
+    if version > _UNRESOLVED_VERSION:
+        return change
+    return {**change, "resolution": "", "instead_of": 0, "given_up": [], "discarded": []}
 
 
 def store_in_routes(filesystem: Filesystem) -> str:

@@ -56,11 +56,21 @@ def run(options: RouterOptions) -> Stop:
         install_stop_signals(lambda: loop.post(StopRequested()))
         transport.bind(WORKERS, options.internal, _OF_WORKERS)
         terms = _of_clients(options.memory)
-        report_endpoint(options.status_fd, transport.bind(CLIENTS, options.listen, terms, options.access))
+        endpoint = transport.bind(CLIENTS, options.listen, terms, options.access)
+        report_endpoint(options.status_fd, endpoint, _bind_remote(transport, options))
         return loop.run()
     finally:
         transport.close()
         lock.release()
+
+
+def _bind_remote(transport: SocketTransport, options: RouterOptions) -> str:
+    """Listen over tcp for clients with keys, if that was asked for. Returns the endpoint. Raises InvalidRequest."""
+    if not options.remote:
+        return ""
+    from shardstore.access.doorkeeper import Doorkeeper  # noqa: PLC0415  (few stores need it)
+
+    return transport.bind_also(CLIENTS, options.remote, Doorkeeper(options.data))
 
 
 def _of_clients(plan: MemoryPlan) -> Terms:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from shardstore.errors import (
+    AccessDenied,
     Busy,
     Closed,
     Corruption,
@@ -46,11 +47,12 @@ if TYPE_CHECKING:
     from shardstore.spaces.infos import SpaceInfo
     from shardstore.stats_schema import NoStats, RouterStats, Stats, WorkerStats
     from shardstore.topology_options import TopologyOptions
-    from shardstore.wire.admin_messages import PlannedChange, RangeRow
+    from shardstore.wire.admin_messages import Loss, PendingChange, PlannedChange, RangeRow
 
     __version__: str
 
 __all__ = [
+    "AccessDenied",
     "Admin",
     "AsyncAdmin",
     "AsyncBatch",
@@ -70,9 +72,11 @@ __all__ = [
     "Estimate",
     "InvalidRequest",
     "LocalCluster",
+    "Loss",
     "NoStats",
     "Outcome",
     "OutcomeUnknown",
+    "PendingChange",
     "PlannedChange",
     "RangeRow",
     "RouterStats",
@@ -170,7 +174,7 @@ def _home_of_value(name: str) -> object:
     """A module that has a public name of what clients take or return."""
     home: object
     match name:
-        case "PlannedChange" | "RangeRow":
+        case "Loss" | "PendingChange" | "PlannedChange" | "RangeRow":
             from shardstore.wire import admin_messages as home
         case "Ending" | "Outcome":
             from shardstore import outcome as home

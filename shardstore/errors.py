@@ -3,6 +3,7 @@
 InvalidRequest    fix the call
 Busy              slow down and retry; nothing was applied
 Unavailable       retry later; nothing was applied
+AccessDenied      use a key that may do this
 OutcomeUnknown    ask for its outcome with its token; or retry if the write is idempotent
 ScanInvalidated   continue with its token, or start a new scan
 UndecodableKey    use the type of keys that wrote it
@@ -94,6 +95,13 @@ class Unavailable(ShardstoreError):
 
 class TurnedAway(Unavailable):
     """The store serves other clients, and takes no more connections."""
+
+
+class AccessDenied(ShardstoreError):
+    """The store does not let this client in, or its key has a role that does not allow the call. Nothing was applied.
+
+    The message says why, and which key to use.
+    """
 
 
 class OutcomeUnknown(ShardstoreError):

@@ -116,6 +116,8 @@ BOARD_SLOTS = 8_192
 BOARD_FILTERS = 64
 """Number of filters of a worker's board; see wire/board_format.py."""
 
+KEYS_MAX = 4_096
+"""Keys of clients that a store lets in."""
 SOCKET_PATH_BYTES_MAX = 107
 
 assert KEY_BYTES_MAX + VALUE_BYTES_MAX < REQUEST_BYTES_MAX < FRAME_BYTES_MAX

@@ -58,7 +58,8 @@ class RouterOptions:
 
     `workers` and `boundaries`: how many workers a new store has, and the hex keys at which it is split.
     `workers_asked`: how many workers the store has from now on; None leaves their number unchanged. `identity`: the
-    identity of the directory `data`, which must be the same when the process starts.
+    identity of the directory `data`, which must be the same when the process starts. `remote`: where it listens over
+    tcp for clients with keys; empty if it does not.
     """
 
     data: str
@@ -72,13 +73,17 @@ class RouterOptions:
     workers_asked: int | None = None
     access: SocketAccess | None = None
     identity: DirectoryIdentity | None = None
+    remote: str = ""
     status_fd: int = -1
     life_fd: int = -1
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerOptions:
-    """The options of a worker process. `board`: the path of its board; empty if clients read nothing themselves."""
+    """The options of a worker process. `board`: the path of its board; empty if clients read nothing themselves.
+
+    `remote`: as in RouterOptions.
+    """
 
     data: str
     store: str
@@ -91,6 +96,7 @@ class WorkerOptions:
     access: SocketAccess | None = None
     identity: DirectoryIdentity | None = None
     board: str = ""
+    remote: str = ""
     status_fd: int = -1
     life_fd: int = -1
 

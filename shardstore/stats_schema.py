@@ -82,6 +82,7 @@ class MemberStats(TypedDict):
     state: Annotated[str, TEXT, '"up", "joining" (it opens its ranges) or "down".']
     failure: Annotated[str, TEXT, "Why it takes no writes, or serves nothing; else empty."]
     heard_ago_ns: Annotated[int, NANOSECONDS, "How long ago its latest message came."]
+    processes: Annotated[int, COUNT, "How many of its processes have registered with this router, one after the other."]
     leaving: Annotated[bool, FLAG, "Whether `admin.drain_worker` was asked for."]
     pressure: Annotated[int, "0 to 255", "How full its lease is."]
     bytes_in_flight: Annotated[int, BYTES, "Requests that the router passed to it and that are not answered."]
@@ -92,6 +93,9 @@ class OwnReadsStats(TypedDict):
 
     from_files: Annotated[int, KEYS, "Keys that it read from files itself, also those of first pages of scans."]
     from_workers: Annotated[int, KEYS, "Keys that it could not read itself; a first page of a scan counts once."]
+    asked_for_any_key: Annotated[
+        int, KEYS, "Of these, keys for which a worker was asked since any key of their range could be in its memory."
+    ]
 
 
 @final
@@ -103,6 +107,7 @@ class RouterStats(TypedDict):
     requests_in_flight: Annotated[int, COUNT, "Requests that were passed to workers and are not answered."]
     bytes_in_flight: Annotated[int, BYTES, "The size of these requests, and 1 KiB for each."]
     messages_malformed: Annotated[int, COUNT, "Messages that break the protocol."]
+    requests_denied: Annotated[int, COUNT, "Requests that the role of a client's key does not allow."]
     replies_unmatched: Annotated[int, COUNT, "Replies of workers that no client waits for any more."]
     clients: Annotated[int, COUNT, "Clients that are known."]
     map_version: Annotated[

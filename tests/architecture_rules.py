@@ -52,10 +52,16 @@ VALUES: tuple[str, ...] = (
     "shardstore.files",
     "shardstore.keys",
     "shardstore.values",
-    *("shardstore.checksum", "shardstore.compression", "shardstore.errors"),
+    *("shardstore.checksum", "shardstore.client_role", "shardstore.compression", "shardstore.errors"),
     *("shardstore.estimate", "shardstore.identifiers", "shardstore.key_range"),
     *("shardstore.lazy_numpy", "shardstore.limits", "shardstore.memory_plan", "shardstore.options"),
-    *("shardstore.outcome", "shardstore.segment_options", "shardstore.stats_schema", "shardstore.topology_options"),
+    *(
+        "shardstore.outcome",
+        "shardstore.client_role",
+        "shardstore.segment_options",
+        "shardstore.stats_schema",
+        "shardstore.topology_options",
+    ),
 )
 
 SHELLS: dict[str, str] = {
@@ -63,6 +69,10 @@ SHELLS: dict[str, str] = {
     "shardstore": "the public API: exports clients and clusters",
     "shardstore.__main__": "the terminal",
     "shardstore.system": "the operating system",
+    "shardstore.access.private_files": "files with keys, which only their owner may read",
+    "shardstore.access.client_keys": "files with keys, which only their owner may read",
+    "shardstore.access.key_store": "files with keys, which only their owner may read",
+    "shardstore.access.doorkeeper": "files with keys, which change while a process runs",
     "shardstore.cli": "the terminal",
     "shardstore.cluster": "processes and the directories they share",
     "shardstore.client.blocking": "threads",
@@ -100,7 +110,7 @@ CORE_MAY_IMPORT: frozenset[str] = frozenset(
     (
         *("__future__", "bisect", "collections", "contextlib", "dataclasses", "enum", "functools", "heapq"),
         *("itertools", "json", "math", "operator", "re", "struct", "types", "typing", "weakref"),
-        *("lz4", "msgpack", "mmh3", "numpy", "sortedcontainers", "xxhash", "zstandard"),
+        *("lz4", "msgpack", "mmh3", "nacl", "numpy", "sortedcontainers", "xxhash", "zstandard"),
     )
 )
 """The modules that values and cores may import, in addition to those of this project."""
@@ -176,11 +186,13 @@ FILES_MAY_BE_TOUCHED_BY: dict[str, str] = {
     "shardstore.system.posix_filesystem": "is the way to the store's files",
     "shardstore.system.board_files": "maps boards, which are not files of the store, and the files that name them",
     "shardstore.system.socket_transport": "wraps an eventfd, which is not a file",
-    "shardstore.system.listener": "removes the socket of a dead process, and holds a spare descriptor",
+    "shardstore.system.door": "removes the socket of a dead process, and holds a spare descriptor",
     "shardstore.cli.output": "the terminal, and /dev/null to replace it",
     "shardstore.cluster.child_process": "wraps the pipe on which a child reports",
     "shardstore.cluster.data_directory": "takes the path of the store from the caller",
     "shardstore.client.endpoint_probe": "checks the owner of a socket",
+    "shardstore.access.private_files": "reads and makes key files, wherever their owner wants them",
+    "shardstore.access.doorkeeper": "notices that the list of keys has changed",
     "shardstore.system.socket_file": "makes the directory of the sockets, and sets their permissions",
     "shardstore.system.process_identity": "reads facts about a process from the system",
     "shardstore.system.running_cluster": "reads ENDPOINT of a store that another process holds",

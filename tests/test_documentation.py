@@ -15,6 +15,7 @@ PAGES = [
     "ARCHITECTURE.md",
     "BENCHMARKS.md",
     "CHANGELOG.md",
+    "SECURITY.md",
     *(str(page.relative_to(PROJECT)) for page in DOCS),
 ]
 WORDS = (

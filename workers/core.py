@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from shardstore.client_role import ADMIN
 from shardstore.errors import Busy, Corruption, InvalidRequest, ScanInvalidated, StorageFailure, Unavailable
 from shardstore.identifiers import client_of_worker, tag_of_store
 from shardstore.options import WorkerOptions
@@ -51,7 +52,7 @@ from shardstore.workers.serving.admission import MemoryLimits
 from shardstore.workers.serving.buffer_lease import BufferLease
 from shardstore.workers.serving.hybrid_clock import LEASE_MS, HybridClock
 from shardstore.workers.serving.open_scans import OpenScans
-from shardstore.workers.serving.reply import Asker, refuse_malformed
+from shardstore.workers.serving.reply import Asker, refuse_denied, refuse_malformed
 from shardstore.workers.serving.scan_path import ScanPath
 from shardstore.workers.serving.write_path import WritePath
 from shardstore.workers.statistics import memory_statistics, worker_statistics
@@ -84,9 +85,8 @@ class WorkerCore:
         wall: WallClock,
     ) -> None:
         """Recover the log. `unsent_bytes` returns the size of unsent replies. Raises Corruption, StorageFailure."""
-        self._filesystem, self._entropy, self._wall = filesystem, entropy, wall
-        self._options, self._unsent_bytes = options, unsent_bytes
-        worker, store, memory = options.worker, options.store, options.memory
+        self._filesystem, self._entropy, self._wall, self._unsent_bytes = filesystem, entropy, wall, unsent_bytes
+        self._options, worker, store, memory = options, options.worker, options.store, options.memory
         self._board = WorkerBoard(boards.renew(worker, tag_of_store(store)))
         self._log, known = open_log(filesystem, store, worker, entropy, wall.now_ms() + LEASE_MS)
         self.recovered = self._log.in_words()
@@ -135,6 +135,8 @@ class WorkerCore:
         try:
             header = decode_message(frames)
             op = header.op
+            if event.role != ADMIN and (denied := refuse_denied(event, header)):
+                return denied
             if not header.status and (link != ROUTER or op not in ORDERS):
                 effects = self._requested(Asker(link, event.peer, header), op, frames, now_ns)
                 if op == _GET:
@@ -267,8 +269,8 @@ class WorkerCore:
             left = self._holdings.take(assignments)
         except StorageFailure as failure:
             return [Stop(f"a range could not be created: {failure}")]
-        if (lost := self._holdings.lost(left)) is not None:
-            return [Stop(f"the route map does not know segment {lost}, which is served here: the map is out of date")]
+        if why := self._holdings.why_to_stop(left):
+            return [Stop(why)]
         if self.service is None and (stop := self._begin_service(assignments.segment_next)):
             return [stop]
         self._drop([*left, *assignments.retired])
@@ -356,11 +358,9 @@ class WorkerCore:
     def _statistics(self, now_ns: int) -> dict[str, Any]:
         service = self.service
         assert service is not None, "statistics are asked of a worker that serves"
-        worker, plan = self._options.worker, self._options.memory
-        scans, unsent = service.scans.open, self._unsent_bytes()
-        found = worker_statistics(worker, self._ranges, service.writes, service.maintenance, self._log.cut)
+        plan, scans, unsent = self._options.memory, service.scans.open, self._unsent_bytes()
         return {
-            **found,
+            **worker_statistics(self._options.worker, self._ranges, service.writes, service.maintenance, self._log.cut),
             **self._counts.statistics(),
             "cache": self._cache.statistics(),
             "memory": memory_statistics(

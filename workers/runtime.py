@@ -6,7 +6,7 @@ import gc
 import sys
 from threading import Event as Flag
 
-from shardstore.errors import Corruption, StorageFailure, Unavailable
+from shardstore.errors import Corruption, InvalidRequest, StorageFailure, Unavailable
 from shardstore.files.file_names import jobs_lock, worker_directory, worker_lock
 from shardstore.limits import REPLY_BYTES_AIM
 from shardstore.memory_plan import MemoryPlan
@@ -44,6 +44,7 @@ def run(options: WorkerOptions) -> Stop:
     boards = BoardFiles(options.data, options.identity, options.board)
     try:
         endpoint = transport.bind(CLIENTS, options.listen, _terms(options.memory), options.access)
+        endpoint = f"{endpoint} {_bind_remote(transport, options)}".rstrip()
         transport.connect(ROUTER, options.router)
         try:
             seams = endpoint, transport.unsent_bytes, boards, SystemWallClock()
@@ -86,6 +87,22 @@ def _serve(
     finally:
         maintenance.close()
         sync_thread.close()
+
+
+def _bind_remote(transport: SocketTransport, options: WorkerOptions) -> str:
+    """Listen over tcp for clients with keys, if that was asked for. Returns the endpoint; empty if it is taken.
+
+    Then clients reach the worker through the router.
+    """
+    if not options.remote:
+        return ""
+    from shardstore.access.doorkeeper import Doorkeeper  # noqa: PLC0415  (few stores need it)
+
+    try:
+        return transport.bind_also(CLIENTS, options.remote, Doorkeeper(options.data))
+    except InvalidRequest as flaw:
+        report_words(options.status_fd, f"is reached over tcp through the router only: {flaw}")
+        return ""
 
 
 def _terms(plan: MemoryPlan) -> Terms:

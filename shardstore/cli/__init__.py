@@ -3,9 +3,11 @@
 commands.py      `shardstore` itself: commands that read and write keys, and show statistics
 serve.py         `shardstore serve`
 admin.py         the operator's commands: ranges and workers
+changes.py       `shardstore changes`: changes that are under way, and how to resolve one
 status.py        `shardstore status`
 doctor.py        `shardstore doctor`
 wal.py           `shardstore wal`
+keys.py          `shardstore keys`
 offline_command.py  what commands on files have in common
 connection.py    how a command reaches a cluster
 failures.py      how a command fails: one line, one exit code

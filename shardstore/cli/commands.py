@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from shardstore.cli import admin, exchange, help_texts, memory_table, output
+from shardstore.cli.changes import changes
 from shardstore.cli.connection import Form, with_client
 from shardstore.cli.doctor import doctor
 from shardstore.cli.failures import EXIT_CODES, EXIT_NO_SUCH_KEY, CommandLine, Failed
+from shardstore.cli.keys import keys
 from shardstore.cli.serve import serve_command
 from shardstore.cli.status import status
 from shardstore.cli.wal import wal
@@ -46,7 +48,7 @@ Exit codes:
 
 @click.group(
     cls=CommandLine,
-    commands=(serve_command, status, doctor, wal, *exchange.COMMANDS, *admin.COMMANDS),
+    commands=(serve_command, status, doctor, wal, keys, *exchange.COMMANDS, *admin.COMMANDS, changes),
     context_settings={"help_option_names": ["-h", "--help"]},
     help=HELP,
 )

@@ -49,15 +49,17 @@ class Form:
 
     def show(self, result: Any, text: str) -> None:
         """Print the result as JSON, or as text."""
-        output.say(json.dumps(result, default=self._plain) if self.json else text)
+        output.say(json.dumps(result, default=self.plain) if self.json else text)
 
-    def _plain(self, value: object) -> str:
+    def plain(self, value: object) -> str:
+        """A value that JSON does not have, as text."""
         return self.to_text(value) if isinstance(value, bytes) else str(value)
 
 
 def cluster_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Give the command the options that name a cluster, and the argument `where`, to be passed to `connect`."""
+    """Give the command the options that name a cluster, and the arguments `where` and `key_file` for `connect`."""
 
+    @click.option("--key", "key_file", type=click.Path(), help="Key file for a tcp url. [default: SHARDSTORE_KEY]")
     @click.option("--url", help="Address of the cluster, as `serve` prints it. [default: the cluster of --data]")
     @click.option(
         "--data",
@@ -82,9 +84,11 @@ def with_client(command: Callable[..., None]) -> Callable[..., None]:
     @click.option("--hex", "as_hex", is_flag=True, help="Give and print keys and values as hexadecimal digits.")
     @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
     @wraps(command)
-    def connected(where: str, timeout: float, as_hex: bool, as_json: bool, **arguments: Any) -> None:
+    def connected(
+        where: str, key_file: str | None, timeout: float, as_hex: bool, as_json: bool, **arguments: Any
+    ) -> None:
         with failures_in_one_line():
-            db = shardstore.connect(where, timeout=timeout)
+            db = shardstore.connect(where, timeout=timeout, key=key_file)
         with db, failures_in_one_line(advise=True):
             command(db, Form(as_hex, as_json), timeout, **arguments)
 

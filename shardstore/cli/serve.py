@@ -64,7 +64,11 @@ def serving_options(command: Callable[..., None]) -> Callable[..., None]:
         click.option("--socket", type=click.Path(), help="Socket for clients. [default: one in a private directory]"),
         click.option("--socket-mode", metavar="OCTAL", help="Access mode of --socket, like 660. [default: 600]"),
         click.option("--socket-group", metavar="GROUP", help="Group of --socket."),
-        click.option("--listen", help="Loopback address, like tcp://127.0.0.1:7700. [default: private sockets]"),
+        click.option(
+            "--listen",
+            help="Address, like tcp://127.0.0.1:7700. If other hosts can reach it, the store needs keys (`shardstore "
+            "keys`). [default: private sockets]",
+        ),
         *map(_setting, (*fields(SegmentOptions), *fields(TopologyOptions))),
     )
     for option in reversed(options):

@@ -7,6 +7,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from enum import IntEnum
 from typing import Any, NamedTuple
 
+from shardstore.limits import SECOND_NS
+
+PROCESSES_MANY = 3
+"""A worker of which so many processes have registered, and that is not up, keeps dying."""
+
 
 class Level(IntEnum):
     """How well a store serves. Also the exit code of `shardstore status`."""
@@ -34,11 +39,19 @@ class StoreHealth(NamedTuple):
 def health_of(stats: Mapping[Any, Any]) -> StoreHealth:
     """Return the health of a store from the result of `Client.stats`."""
     workers = {name: statistics for name, statistics in stats.items() if name != "router"}
-    troubles = [_of_worker(worker, what) for worker, statistics in workers.items() for what in _troubles_of(statistics)]
     router = stats["router"]
     known = router.get("workers", {})
+    troubles = [
+        _of_worker(worker, what) + _tries(known.get(worker, {}))
+        for worker, statistics in workers.items()
+        for what in _troubles_of(statistics)
+    ]
     without_ranges = {worker: each["state"] for worker, each in known.items() if worker not in workers}
-    troubles += [f"worker {worker} is {state}" for worker, state in without_ranges.items() if state != "up"]
+    troubles += [
+        f"worker {worker} is {state}{_tries(known[worker])}"
+        for worker, state in without_ranges.items()
+        if state != "up"
+    ]
     if "unavailable" in router:
         troubles.append(f"router: {router['unavailable']}")
     if all("unavailable" in statistics for statistics in workers.values()):
@@ -54,6 +67,14 @@ def _old_files(workers: Iterable[Mapping[str, Any]]) -> str:
     old = sum((Counter(statistics["old_files"]) for statistics in workers), Counter())
     counted = " and ".join(_count(old[kind], kind) for kind in sorted(old))
     return f"; {counted} in a former format, which compact rewrites" if old else ""
+
+
+def _tries(member: Mapping[str, Any]) -> str:
+    """How often a worker that is not up has come and gone, and for how long it is gone; empty if it never came back."""
+    if member.get("state", "up") == "up" or member.get("processes", 1) < PROCESSES_MANY:
+        return ""
+    silent_s = member["heard_ago_ns"] // SECOND_NS
+    return f" (it was started {member['processes']:,} times and is tried again for ever; last heard {silent_s} s ago)"
 
 
 def _of_worker(worker: int, what: str) -> str:

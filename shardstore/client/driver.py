@@ -9,7 +9,7 @@ from shardstore.client.session.effects import Connect, Disconnect, SessionEffect
 from shardstore.client.session.session import Session
 from shardstore.errors import ShardstoreError
 from shardstore.seams.clock import Clock
-from shardstore.seams.effects import Received, Send, SendFailed, Tick
+from shardstore.seams.effects import PeerGone, Send, SendFailed, Tick
 from shardstore.seams.transport import ClientTransport
 
 LATE_RECEIVES_MAX = 64
@@ -96,7 +96,7 @@ class Driver:
         messages = transport.take()
         now_ns = self._clock.now_ns()
         for message in messages:
-            assert type(message) is Received, "a client binds no link, so that no peer of one can go"
+            assert not isinstance(message, PeerGone), "a client binds no link, so that no peer of one can go"
             self._execute(self._session.handle(message, now_ns))
         self.torn = False
         if due_ns is None or due_ns > now_ns:

@@ -35,6 +35,8 @@ class Child:
         self.process: ChildProcess | None = None
         self.endpoint = ""
         """Where the process serves; empty until it does."""
+        self.remote = ""
+        """Where it serves clients with keys over tcp; empty if it does not."""
         self.due_ns: int | None = None
         """When `follow_up` must start the next process, or kill one that does not end; None for never."""
         self.dismissed = False
@@ -62,9 +64,10 @@ class Child:
         except OSError as error:
             self._ended(f"{self.name} could not be started: {error.strerror}", now_ns)
 
-    def became_ready(self, endpoint: str, now_ns: int) -> None:
-        """Record that the process serves at this endpoint."""
+    def became_ready(self, endpoint: str, remote: str, now_ns: int) -> None:
+        """Record that the process serves at this endpoint and, for clients with keys, at `remote` if not empty."""
         self.endpoint = endpoint
+        self.remote = remote
         self._pulse = Pulse()
         log.info("%s serves, %.1f s after its start", self.name, (now_ns - self._started_ns) / SECOND_NS)
 

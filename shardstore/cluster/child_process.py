@@ -29,10 +29,11 @@ log = logging.getLogger("shardstore.cluster")
 
 @dataclass(frozen=True, slots=True)
 class BecameReady:
-    """The process serves at this endpoint."""
+    """The process serves at this endpoint and, if it is the router and there are keys, over tcp at `remote`."""
 
     process: ChildProcess
     endpoint: str
+    remote: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +159,8 @@ class ChildProcess:
         except ValueError:
             report = None
         match report:
+            case {"endpoint": str(endpoint), "remote": str(remote)}:
+                self._post(BecameReady(self, endpoint, remote))
             case {"endpoint": str(endpoint)}:
                 self._post(BecameReady(self, endpoint))
             case {"workers": [_, *_] as workers} if all(type(worker) is int for worker in workers):

@@ -42,7 +42,8 @@ class LocalCluster:
         durability: When a write is acknowledged: "group_sync", "sync" or "async"; see Durability.
         ranges: Into how many even ranges a new store is cut, or a sequence of the keys at which ranges begin, in
             order. None: one range, which is split as data arrives.
-        listen: A loopback address like "tcp://127.0.0.1:7700"; None: sockets that only this user can reach.
+        listen: An address like "tcp://127.0.0.1:7700"; None: only sockets that only this user can reach. One that other
+            hosts can reach needs keys (`shardstore keys new`); if there are any, tcp clients must have one.
         segments: How table files are written; None: SegmentOptions().
         topology: When ranges are split, merged and moved; None: TopologyOptions().
         socket: The path of the socket for clients; None: one in a private directory.
@@ -200,7 +201,7 @@ class LocalCluster:
 
     def _where(self) -> str:
         """The directory, by which clients find later clusters too; the url where the disk took no announcement."""
-        url, announced = self.url, last_announced(self._settings.data)
+        url, announced = self._started().local_url, last_announced(self._settings.data)
         return self._settings.data if announced and announced.url == url else url
 
     def _started(self) -> Supervisor:

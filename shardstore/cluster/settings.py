@@ -10,6 +10,7 @@ from typing import Any
 
 import psutil
 
+from shardstore.access.key_store import has_keys
 from shardstore.cluster.endpoints import check_listen
 from shardstore.cluster.socket_place import SocketPlace, socket_place
 from shardstore.errors import InvalidRequest
@@ -38,6 +39,7 @@ class ClusterSettings:
     segments: SegmentOptions
     topology: TopologyOptions
     place: SocketPlace | None = None
+    has_keys: bool = False
 
 
 def cluster_settings(
@@ -74,10 +76,11 @@ def cluster_settings(
         size,
         Durability(durability),
         None if ranges is None else _boundaries(ranges),
-        None if listen is None else check_listen(listen),
+        None if listen is None else check_listen(listen, os.fspath(data)),
         segments or SegmentOptions(),
         topology or TopologyOptions(),
         socket_place(socket, socket_mode, socket_group, listen),
+        has_keys(os.fspath(data)),
     )
 
 

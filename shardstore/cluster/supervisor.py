@@ -67,8 +67,8 @@ class Supervisor:
         self._router: list[Child] = []
         self._workers: WorkerChildren | None = None
         self._runtime_directory = ""
-        self.url = ""
-        """The url that clients connect to; empty until every process serves."""
+        self.url = self.local_url = ""
+        """The url that clients connect to, and that of clients on this host; empty until every process serves."""
 
     def run(self, on_ready: Callable[[str], None]) -> None:
         """Serve until a stop is requested. `on_ready` gets the url once every process serves.
@@ -89,7 +89,7 @@ class Supervisor:
             try:
                 self._start(directory)
                 if not self._stop_requests:
-                    directory.announce(self.url, self._runtime_directory)
+                    directory.announce(self.local_url, self._runtime_directory)
                     on_ready(self.url)
                     self._keep_alive(directory)
             finally:
@@ -130,6 +130,7 @@ class Supervisor:
             topology=self._settings.topology,
             access=endpoints.access,
             identity=directory.identity,
+            remote=endpoints.remote,
         )
         post = self._happenings.put
         router = Child("router", self._router_module, options, post)
@@ -140,11 +141,13 @@ class Supervisor:
         self._wait_for_start(self._workers)
         # A restarted router must listen where the clients know it, at the same port, and use the workers that the store
         # has by then.
-        router.options = replace(options, listen=router.endpoint, workers_asked=None)
-        self.url = router.endpoint
+        router.options = replace(options, listen=router.endpoint, remote=router.remote, workers_asked=None)
+        self.local_url = router.endpoint
+        self.url = router.remote or router.endpoint
 
     def _endpoints(self) -> Endpoints:
-        return Endpoints(self._runtime_directory, self._settings.listen, self._settings.place)
+        settings = self._settings
+        return Endpoints(self._runtime_directory, settings.listen, settings.place, settings.has_keys)
 
     def _plan(self, store: Store) -> MemoryPlan:
         return derive(self._settings.memory, store.workers)
@@ -196,15 +199,16 @@ class Supervisor:
             self._runtime_directory,
         )
         endpoints, [router] = self._endpoints(), self._router
-        if not self._settings.listen:
-            self.url = endpoints.clients
+        if not self._settings.listen or endpoints.remote:
+            self.local_url = endpoints.clients
         assert isinstance(router.options, RouterOptions)
-        router.options = replace(router.options, listen=self.url, internal=endpoints.workers)
+        self.url = router.options.remote or self.local_url
+        router.options = replace(router.options, listen=self.local_url, internal=endpoints.workers)
         if self._workers is not None:
             self._workers.move(endpoints, self._clock.now_ns())
         for child in self._children():
             child.replace(again_ns)
-        directory.announce(self.url, self._runtime_directory)
+        directory.announce(self.local_url, self._runtime_directory)
 
     def _follow_up(self) -> Child | None:
         """Start and kill the processes that are due; returns the first child that the system refused to start."""
@@ -231,7 +235,7 @@ class Supervisor:
         assert workers is not None, "no process is started before they are known"
         match happening:
             case BecameReady():
-                child.became_ready(happening.endpoint, now_ns)
+                child.became_ready(happening.endpoint, happening.remote, now_ns)
                 workers.pin()
             case WorkersWanted():
                 if not self._stop_requests:

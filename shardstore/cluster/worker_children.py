@@ -109,4 +109,5 @@ class WorkerChildren:
             access=self._endpoints.access,
             identity=self._directory,
             board=self._endpoints.board(worker),
+            remote=self._endpoints.remote_worker(worker),
         )

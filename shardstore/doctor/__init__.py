@@ -13,6 +13,7 @@ strays.py          files that nothing needs
 spaces.py          the registry of spaces
 findings.py        what is found, what it means and what to do
 repair.py          moves files aside
+resolution.py      cancels or completes a change that cannot go on
 report.py          the result as text or JSON
 log_lines.py       the records of a log as JSON lines
 """

@@ -26,17 +26,17 @@ class Examination:
         self._filesystem = filesystem
         self._data = data
         self.diagnosis = Diagnosis()
-        self._survey = _surveyed(filesystem, self.diagnosis)
-        self.checks = checks_of(filesystem, self._survey) if self._survey else []
+        self.survey = _surveyed(filesystem, self.diagnosis)
+        self.checks = checks_of(filesystem, self.survey) if self.survey else []
 
     @property
     def workers(self) -> tuple[int, ...]:
         """The workers of the store, as far as they are known."""
-        return self._survey.workers if self._survey else ()
+        return self.survey.workers if self.survey else ()
 
     def run(self, processes: int) -> Iterator[Check]:
         """Do all checks, and return each that is done."""
-        survey, diagnosis = self._survey, self.diagnosis
+        survey, diagnosis = self.survey, self.diagnosis
         if survey is None:
             return
         for check, findings in done_checks(self._filesystem, self._data, survey, self.checks, processes):

@@ -42,7 +42,8 @@ MEANINGS: dict[Kind, tuple[str, str]] = {
     ),
     Kind.CHANGE: (
         "a split, merge or move cannot go on; its keys may stay unserved",
-        f"{_RESTORE}, with the segments that the change names",
+        f"{_RESTORE}, with the segments that the change names; or give up what cannot be read: --repair with "
+        "--complete or --cancel and the number of the change, or `shardstore changes resolve` while it is served",
     ),
     Kind.MANIFEST: (
         "the range is not served; all others are",

@@ -17,6 +17,7 @@ _ROOT = frozenset(
     (
         *(file_names.STORE_LOCK, file_names.STORE, file_names.ENDPOINT, file_names.LOST_AND_FOUND),
         *(file_names.ROUTER_DIRECTORY, file_names.WORKERS, file_names.SEGMENTS),
+        *(file_names.KEYS, file_names.KEYS_LOCK, file_names.SERVER_KEY),
     )
 )
 
@@ -54,7 +55,9 @@ def _of_worker(filesystem: Filesystem, worker: int) -> Iterator[Finding]:
 
 def _of_segment(filesystem: Filesystem, survey: Survey, name: str) -> Iterator[Finding]:
     path, segment = f"{file_names.SEGMENTS}/{name}", file_names.segment_of(name)
-    if segment is None:
+    if file_names.is_segment_aside(name):
+        yield Finding(Kind.LEFTOVER, path, 0, "is a segment that an operator gave up")
+    elif segment is None:
         yield Finding(Kind.STRAY, path, 0, "is no segment")
     elif segment not in survey.expected:
         yield Finding(Kind.LEFTOVER, path, 0, "is of a segment that is neither in the route map nor part of a change")

@@ -59,6 +59,18 @@ class Survey:
         """The numbers of the store's workers."""
         return self.topology.workers if self.topology else ()
 
+    @property
+    def given_up(self) -> set[int]:
+        """The parents that operators have given up: whatever is wrong with them, their changes go on."""
+        return {segment for each in (self.topology.changes if self.topology else ()) for segment in each.given_up}
+
+    def unreadable_parents(self, change: Change) -> list[int]:
+        """The parents whose manifests a change needs to go on and that cannot be read."""
+        if all(self.holds(child.segment) for child in change.children):
+            return []
+        needed = [parent for parent in change.kept_parents if self.topology and is_made(parent, change, self.topology)]
+        return [parent.segment for parent in needed if not self.holds(parent.segment)]
+
     def change_of_child(self, segment: int) -> Change | None:
         """The change under way that makes this segment; None if there is none."""
         changes = self.topology.changes if self.topology else ()
@@ -78,6 +90,8 @@ def survey_of(filesystem: Filesystem, store: str) -> Survey:
     if survey.topology is not None:
         survey.expected = _expected(survey.topology)
         for segment, expected in survey.expected.items():
+            if segment in survey.given_up:
+                continue
             survey.findings += _of_segment(survey, segment, expected)
         for change in survey.topology.changes:
             survey.findings += _of_change(survey, change)
@@ -104,7 +118,7 @@ def _read_map(filesystem: Filesystem, survey: Survey) -> None:
 
 
 def _read_manifests(filesystem: Filesystem, survey: Survey) -> None:
-    needed = set(_expected(survey.topology)) if survey.topology else None
+    needed = set(_expected(survey.topology)) - survey.given_up if survey.topology else None
     for segment in filter(None, map(file_names.segment_of, filesystem.list_directory(file_names.SEGMENTS))):
         try:
             survey.manifests[segment] = read_manifest(filesystem, survey.store, segment)
@@ -138,7 +152,7 @@ def _read_logs(filesystem: Filesystem, survey: Survey) -> None:
 def _expected(topology: Topology) -> dict[int, Expected]:
     """All ranges that must be there."""
     found = {
-        parent.segment: Expected(parent.key_range, parent.worker, _is_needed(parent, change, topology))
+        parent.segment: Expected(parent.key_range, parent.worker, is_made(parent, change, topology))
         for change in topology.changes
         for parent in change.parents
     }
@@ -149,7 +163,7 @@ def _expected(topology: Topology) -> dict[int, Expected]:
     return found
 
 
-def _is_needed(parent: Relative, change: Change, topology: Topology) -> bool:
+def is_made(parent: Relative, change: Change, topology: Topology) -> bool:
     """Whether a parent must have files: not if it is itself the child of another change."""
     return not any(
         parent.segment == child.segment
@@ -202,6 +216,9 @@ def _of_change(survey: Survey, change: Change) -> Iterator[Finding]:
         yield Finding(
             Kind.CHANGE, file_names.ROUTES, HEAD_BYTES, f"{name}: its children have other keys than its parents"
         )
+    for parent in survey.unreadable_parents(change):
+        what = f"{name}: cannot go on, as its parent, segment {parent}, cannot be read"
+        yield Finding(Kind.CHANGE, file_names.ROUTES, HEAD_BYTES, what)
     for child in change.children:
         if child.segment not in survey.expected:
             what = f"{name}: its child {child.segment} is not in the route map"

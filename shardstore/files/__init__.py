@@ -4,4 +4,5 @@ file_names.py   every name in a data directory
 board_place.py  the file that names the board of a worker
 formats.py      the versions of formats that are written and read
 documents.py    small files that are replaced as a whole
+set_aside.py    segments that an operator gave up
 """

@@ -3,6 +3,8 @@
 LOCK                                held by the supervisor
 STORE                               identity and fixed settings of the store
 ENDPOINT                            where the running cluster listens
+KEYS, KEYS.LOCK                     clients that are let in over tcp; see access/key_list.py
+SERVER.KEY                          key pair of the server; see access/key_files.py
 router/LOCK, router/ROUTES          the route map
 workers/0003/LOCK                   held by the worker
 workers/0003/JOBS.LOCK              held by its maintenance process
@@ -12,6 +14,7 @@ workers/0003/wal-<first LSN>.log    write-ahead log, LSN as 16 hex digits
 segments/0000002a/MANIFEST          tables of a segment
 segments/0000002a/table-00000007.sst
 segments/0000002a/table-00000007.sst.aside-1   table that no manifest names; see workers/jobs/orphans.py
+segments/0000002a.aside-1           segment that an operator gave up; see set_aside.py
 lost+found/0001/MOVED.json          which files a repair moved here, and why
 lost+found/0001/<path>              such a file
 """
@@ -23,6 +26,9 @@ import re
 STORE_LOCK = "LOCK"
 STORE = "STORE"
 ENDPOINT = "ENDPOINT"
+KEYS = "KEYS"
+KEYS_LOCK = "KEYS.LOCK"
+SERVER_KEY = "SERVER.KEY"
 ROUTER_DIRECTORY = "router"
 ROUTER_LOCK = "router/LOCK"
 ROUTES = "router/ROUTES"
@@ -33,6 +39,7 @@ LOST_AND_FOUND = "lost+found"
 _WAL_FILE = re.compile(r"wal-([0-9a-f]{16})\.log")
 _TABLE_FILE = re.compile(r"table-([0-9a-f]{8})\.sst")
 _ASIDE = re.compile(r"table-[0-9a-f]{8}\.sst\.aside-[0-9]+")
+_SEGMENT_ASIDE = re.compile(r"[0-9a-f]{8}\.aside-[0-9]+")
 _WORKER = re.compile(r"[0-9]{4,}")
 _SEGMENT = re.compile(r"[0-9a-f]{8}")
 
@@ -86,6 +93,16 @@ def segment_directory(segment: int) -> str:
 def segment_of(name: str) -> int | None:
     """Return the segment of a directory, given its bare name; None for any other name."""
     return int(name, 16) if _SEGMENT.fullmatch(name) else None
+
+
+def segment_aside(segment: int, copy: int) -> str:
+    """Return the path to which a segment is set aside. `copy` counts those set aside under the same number."""
+    return f"{segment_directory(segment)}.aside-{copy}"
+
+
+def is_segment_aside(name: str) -> bool:
+    """Whether this is the bare name of a segment that was set aside."""
+    return _SEGMENT_ASIDE.fullmatch(name) is not None
 
 
 def manifest(segment: int) -> str:

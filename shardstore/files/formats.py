@@ -52,7 +52,7 @@ TABLE: Final = Format("table file", b"shardsst", version=3, oldest=3)
 MANIFEST: Final = Format("manifest", b"shardMAN", version=6, oldest=4)
 LOG_FILE: Final = Format("log file", b"shardWAL", version=4, oldest=2)
 LOG_DOCUMENT: Final = Format("log document", b"shardLOG", version=3, oldest=2)
-ROUTE_MAP: Final = Format("route map", b"sSROUTES", version=4, oldest=3)
+ROUTE_MAP: Final = Format("route map", b"sSROUTES", version=5, oldest=3)
 STORE_DOCUMENT: Final = Format("store", b"SHSTORE\0", version=1, oldest=1)
 SPACE_DOCUMENT: Final = Format("document of a space", b"", version=2, oldest=1)
 """A value of the store, not a file; its version is in its map."""

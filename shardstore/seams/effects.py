@@ -12,17 +12,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
+from shardstore.client_role import ADMIN
 from shardstore.errors import Corruption
 from shardstore.seams.filesystem import File
 
 
 @dataclass(slots=True)
 class Received:
-    """A message arrived on a link. `peer` is its sender; empty on a link that has only one peer."""
+    """A message arrived on a link. `peer` is its sender; empty on a link that has only one peer.
+
+    `role` is what the sender may ask for, a ClientRole.
+    """
 
     link: str
     peer: bytes
     frames: list[bytes]
+    role: int = ADMIN
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +36,28 @@ class PeerGone:
 
     link: str
     peer: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class LinkUp:
+    """A connected link over tcp has reached its server, and both sides know each other."""
+
+    link: str
+
+
+@dataclass(frozen=True, slots=True)
+class LinkDown:
+    """A connected link over tcp has lost its connection. It is tried again and again; then comes LinkUp."""
+
+    link: str
+
+
+@dataclass(frozen=True, slots=True)
+class LinkDenied:
+    """The server of a connected link over tcp does not let this client in, for this reason. It is not tried again."""
+
+    link: str
+    why: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +110,9 @@ class StopRequested:
     """Orderly stop: the core refuses new work, finishes what it accepted, then asks for Stop."""
 
 
-Incoming: TypeAlias = Received | PeerGone
+LinkEvent: TypeAlias = LinkUp | LinkDown | LinkDenied
+"""What happens to a connected link over tcp."""
+Incoming: TypeAlias = Received | PeerGone | LinkEvent
 """The events that a transport receives from its links."""
 Event: TypeAlias = Incoming | SendFailed | Tick | WalSynced | WalSyncFailed | JobFinished | JobFailed | StopRequested
 

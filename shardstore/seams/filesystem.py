@@ -70,7 +70,7 @@ class Filesystem(Protocol):
         """Map the whole file read-only; pages are loaded on demand. The map stays valid after the file is removed."""
 
     def rename(self, source: str, target: str) -> None:
-        """Rename the file, replacing any file that has the new name."""
+        """Rename the file, replacing any file that has the new name; or a directory, to a name that nothing has."""
 
     def link(self, source: str, target: str) -> None:
         """Give the file a second, equal name, in any directory.

@@ -4,7 +4,8 @@ A link is a named socket of this process. A bound link has many peers, each with
 connected link has one, with an empty id. Messages of one peer stay in order; whole messages may be lost if the peer
 goes away. Nothing is dropped silently when space runs out: messages that a peer does not read wait in an outbox of
 bounded size, and a peer that exceeds it is cut off, which `send` reports. A bound link reports peers that went away
-(PeerGone), and reads no requests of a peer that does not read its replies.
+(PeerGone), and reads no requests of a peer that does not read its replies. A connected link over tcp reports when it is
+up, when it is lost, and when its server refuses this process (LinkUp, LinkDown, LinkDenied).
 """
 
 from __future__ import annotations

@@ -9,8 +9,10 @@ socket_transport.py   messages: all links of a process, served by one epoll
   zmq_links.py          connected links over ZeroMQ
   stream_links.py       connected links over Unix stream sockets
   listener.py           a bound link, with many peers
+    door.py               accepts connections at one endpoint
     traffic.py            limits the memory that the peers of a listener take
     zmtp.py               the server's side of the ZeroMQ protocol
+    curve_stream.py       the same, encrypted and authenticated
     stream.py             messages over one stream socket
   socket_file.py        the file of a listening socket
 event_loop.py         passes events to a core and executes its effects

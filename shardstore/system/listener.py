@@ -9,30 +9,28 @@ memory of all peers together.
 from __future__ import annotations
 
 import logging
-import os
-import socket
 from collections import deque
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from functools import partial
 from itertools import count
-from typing import BinaryIO
+from typing import TYPE_CHECKING
 
-from shardstore.errors import InvalidRequest
-from shardstore.limits import SECOND_NS
+from shardstore.limits import MILLISECOND_NS, SECOND_NS
 from shardstore.options import SocketAccess
 from shardstore.seams.effects import Incoming, PeerGone, Received
+from shardstore.system.door import NO_ROOM, Door
 from shardstore.system.readiness import READABLE, WRITABLE, Readiness
-from shardstore.system.socket_file import SocketFile
-from shardstore.system.stream import Gone, Stream
-from shardstore.system.stream_links import Connection, path_of
+from shardstore.system.stream import Stream
+from shardstore.system.stream_links import Connection
 from shardstore.system.traffic import SWEEP_NS, Terms, Traffic
-from shardstore.system.zmtp import ZmtpStream
 
-_BACKLOG = 1_024
-_TCP = "tcp://"
+if TYPE_CHECKING:
+    from shardstore.access.doorkeeper import Doorkeeper
+
 LOGGED_NS = 10 * SECOND_NS
 """Minimum time between two log lines of the same kind."""
+LOOK_AT_KEYS_NS = 250 * MILLISECOND_NS
+"""How often to look whether the keys of open connections were revoked."""
 
 log = logging.getLogger("shardstore.links")
 
@@ -80,8 +78,9 @@ class PeerConnection(Connection):
 
     def next_turn(self, received: list[Incoming]) -> None:
         """Append the next waiting messages, as many as one turn allows."""
+        role = self.stream.role
         for _ in range(min(self._at_once, len(self._came))):
-            received.append(Received(self._link, self._peer, self._came.popleft()))
+            received.append(Received(self._link, self._peer, self._came.popleft(), role))
         if not self._came:
             del self._loaded[self]
             self._watch()
@@ -89,6 +88,8 @@ class PeerConnection(Connection):
     def _take(self, received: list[Incoming]) -> None:
         stream = self.stream
         if self._came or stream.unsent_bytes > self._pause_bytes:
+            return
+        if self._is_silent and not self._traffic.may_greet():
             return
         messages = stream.take()
         if self._is_silent and (messages or stream.shows_life):
@@ -99,7 +100,7 @@ class PeerConnection(Connection):
             del messages[self._at_once :]
             self._is_quiet = False
         for frames in messages:
-            received.append(Received(self._link, self._peer, frames))
+            received.append(Received(self._link, self._peer, frames, stream.role))
         if not (self._is_quiet and stream.is_quiet()):
             self._watch()
 
@@ -121,7 +122,7 @@ class PeerConnection(Connection):
 
 
 class Listener:
-    """Listens on one endpoint and holds its connections, within its terms."""
+    """Listens on one endpoint, or on several, and holds the connections of all, within its terms."""
 
     def __init__(
         self,
@@ -134,25 +135,40 @@ class Listener:
     ) -> None:
         """Listen; replaces a socket file that a dead process left. Raises InvalidRequest."""
         self._name = name
-        self._file = None if endpoint.startswith(_TCP) else SocketFile(path_of(endpoint), access)
+        self._now_ns = now_ns
         self._readiness = readiness
+        self._doors: list[Door] = []
+        self._look_ns = 0
+        """When to look next whether keys were revoked."""
         self._numbers = count(1)
         self._connections: dict[bytes, PeerConnection] = {}
+        self._keyed: dict[bytes, tuple[PeerConnection, Doorkeeper]] = {}
+        """The connections through doors that ask for keys."""
         self._loaded: dict[PeerConnection, None] = {}
         self._gone: list[Incoming] = []
         self._refusals = Repeated(now_ns)
         self._cuts = Repeated(now_ns)
         self.traffic = Traffic(terms, now_ns)
-        self._speaks: type[Stream] = ZmtpStream if self._file is None else Stream
-        self._socket, self.endpoint = _listening(endpoint, self._file)
-        self._spare = _spare_descriptor()
-        readiness.add(self._socket.fileno(), READABLE, self._accept)
+        self.endpoint = self.open_door(endpoint, access)
+
+    def open_door(self, endpoint: str, access: SocketAccess | None = None, doorkeeper: Doorkeeper | None = None) -> str:
+        """Listen at an endpoint too, with encryption and keys if there is a doorkeeper. Returns where to connect to.
+
+        Raises InvalidRequest.
+        """
+        terms = self.traffic.terms
+        limits = terms.bytes_max_of, terms.descriptors_max
+        door = Door(endpoint, access, self._readiness, *limits, self._let_in, self._note_refusal, doorkeeper)
+        self._doors.append(door)
+        return door.endpoint
 
     def patience_ns(self) -> int | None:
         """The time until `take` has something to do even if nothing comes; None for any time."""
         if self._loaded or self._gone:
             return 0
-        return SWEEP_NS if self.traffic.is_watched() else None
+        if self.traffic.is_watched():
+            return SWEEP_NS
+        return LOOK_AT_KEYS_NS if self._keyed else None
 
     def send(self, peer: bytes, frames: Sequence[bytes]) -> bool:
         """Send to one peer; False if it is unknown, gone, or was cut off because it does not read."""
@@ -166,6 +182,8 @@ class Listener:
 
     def take(self, received: list[Incoming]) -> None:
         """Append one waiting message of each peer, and PeerGone for the peers that were cut off."""
+        if self._keyed:
+            self._cut_off_revoked()
         if self._loaded:
             for connection in list(self._loaded):
                 connection.next_turn(received)
@@ -176,69 +194,54 @@ class Listener:
             self._gone.clear()
 
     def renew(self) -> None:
-        """Listen at the same path again if its file has vanished. Connections stay open."""
-        if self._file is not None and self._file.is_to_be_made_again():
-            with suppress(InvalidRequest):  # it has vanished again: the next call retries
-                again, _ = _listening(self.endpoint, self._file)
-                self._readiness.remove(self._socket.fileno())
-                self._socket.close()
-                self._socket = again
-                self._readiness.add(again.fileno(), READABLE, self._accept)
+        """Listen at the same paths again if their files have vanished. Connections stay open."""
+        for door in self._doors:
+            door.renew()
 
     def close(self) -> None:
-        """Close the socket and every connection."""
-        self._readiness.remove(self._socket.fileno())
-        self._socket.close()
-        if self._spare is not None:
-            self._spare.close()
+        """Close the sockets and every connection."""
+        for door in self._doors:
+            door.close()
         for connection in list(self._connections.values()):
             connection.close()
 
     def drop(self) -> None:
         """Close the sockets, without changing anything that a forked child shares with its parent."""
-        self._socket.close()
+        for door in self._doors:
+            door.drop()
         for connection in self._connections.values():
             connection.stream.socket.close()
 
-    def _accept(self, events: int, received: list[Incoming]) -> None:
-        """Accept a connection."""
-        try:
-            accepted, _ = self._socket.accept()
-        except (BlockingIOError, ConnectionAbortedError):
-            return
-        except OSError:
-            self._refuse_one()
-            return
-        if self._spare is None:
-            self._spare = _spare_descriptor()
-        if accepted.fileno() > self.traffic.terms.descriptors_max:
-            accepted.close()
-            self._note_refusal()
-            return
+    def _let_in(self, stream: Stream, doorkeeper: Doorkeeper | None) -> None:
+        """Take a new connection. Raises OSError."""
         peer = next(self._numbers).to_bytes(8, "big")
-        forget = partial(self._connections.pop, peer, None)
-        try:
-            stream = self._speaks(accepted, self.traffic.terms.bytes_max_of)
-            self._connections[peer] = PeerConnection(
-                stream, self._name, peer, self._readiness, forget, self.traffic, self._loaded, self._cut_off
-            )
-        except (OSError, Gone):
-            accepted.close()
-
-    def _refuse_one(self) -> None:
-        """Close a new connection when no descriptor is left, using the spare one. The client then asks the router."""
-        if self._spare is not None:
-            self._spare.close()
-        with suppress(OSError):
-            self._socket.accept()[0].close()
-        self._spare = _spare_descriptor()
-        self._note_refusal()
-
-    def _note_refusal(self) -> None:
-        self._refusals.note(
-            f"connections are refused on the link {self._name!r}: {len(self._connections)} are open, and the "
-            "remaining descriptors are reserved for files; raise `ulimit -n`, or close clients"
+        forget = partial(self._forget, peer)
+        self._connections[peer] = connection = PeerConnection(
+            stream, self._name, peer, self._readiness, forget, self.traffic, self._loaded, self._cut_off
         )
+        if doorkeeper is not None:
+            self._keyed[peer] = connection, doorkeeper
+
+    def _forget(self, peer: bytes) -> None:
+        self._connections.pop(peer, None)
+        self._keyed.pop(peer, None)
+
+    def _cut_off_revoked(self) -> None:
+        """Cut off the peers whose keys are not let in any more."""
+        now_ns = self._now_ns()
+        if now_ns < self._look_ns:
+            return
+        self._look_ns = now_ns + LOOK_AT_KEYS_NS
+        for keeper in {door.doorkeeper for door in self._doors if door.doorkeeper is not None}:
+            keeper.look()
+        for connection, keeper in list(self._keyed.values()):
+            key = connection.stream.key
+            if key is not None and not keeper.still_lets_in(key):
+                connection.cut_off("its key was revoked, or has another role now")
+
+    def _note_refusal(self, why: str) -> None:
+        are_open = f"{len(self._connections)} are open, and " if why == NO_ROOM else ""
+        self._refusals.note(f"connections are refused on the link {self._name!r}: {are_open}{why}")
 
     def _cut_off(self, connection: PeerConnection, why: str) -> None:
         connection.end(self._gone)
@@ -260,61 +263,3 @@ class Repeated:
         if self._logged_ns is None or now_ns - self._logged_ns >= LOGGED_NS:
             self._logged_ns = now_ns
             log.warning("%s (%d times so far)", what, self._count)
-
-
-def _listening(endpoint: str, file: SocketFile | None) -> tuple[socket.socket, str]:
-    """Return a socket listening at the path or tcp address, and the endpoint to connect to. Raises InvalidRequest."""
-    try:
-        listening, name = _bound_to_address(endpoint) if file is None else (_bound_to_path(endpoint, file), endpoint)
-        listening.setblocking(False)
-        listening.listen(_BACKLOG)
-    except OverflowError:
-        raise InvalidRequest(f"cannot listen on {endpoint}: a port is at most 65535") from None
-    except OSError as error:
-        raise InvalidRequest(f"cannot listen on {endpoint}: {error.strerror or error}") from None
-    return listening, name
-
-
-def _bound_to_address(endpoint: str) -> tuple[socket.socket, str]:
-    """Return a socket bound to a tcp address, and the endpoint, in which a chosen port replaces port 0.
-
-    Raises InvalidRequest, OSError, OverflowError.
-    """
-    host, _, port = endpoint.removeprefix(_TCP).rpartition(":")
-    if not port.isdecimal():
-        raise InvalidRequest(f"cannot listen on {endpoint}: write it like tcp://127.0.0.1:7700 or tcp://[::1]:0")
-    bound = socket.socket(socket.AF_INET6 if host.startswith("[") else socket.AF_INET)
-    try:
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)  # accepted sockets inherit these options
-        bound.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        bound.bind((host.strip("[]"), int(port)))
-        return bound, f"{_TCP}{host}:{bound.getsockname()[1]}"
-    except (OSError, OverflowError):
-        bound.close()
-        raise
-
-
-def _bound_to_path(endpoint: str, file: SocketFile) -> socket.socket:
-    """Return a socket bound to a path, replacing a socket file that a dead process left.
-
-    Raises InvalidRequest, OSError.
-    """
-    path = path_of(endpoint)
-    bound = socket.socket(socket.AF_UNIX)
-    try:
-        with suppress(FileNotFoundError):
-            os.unlink(path)
-        file.make(lambda: bound.bind(path))
-        return bound
-    except OSError:
-        bound.close()
-        raise
-
-
-def _spare_descriptor() -> BinaryIO | None:
-    """Open a descriptor to hold in reserve for when no other is left; None if none is left now."""
-    try:
-        return open(os.devnull, "rb")
-    except OSError:
-        return None

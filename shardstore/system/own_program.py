@@ -18,7 +18,19 @@ from shardstore.errors import InvalidRequest
 
 PACKAGES = str(Path(__file__).resolve().parent.parent)
 """The directory or archive that holds this project."""
-NEEDED = ("click", "lz4", "mmh3", "msgpack", "numpy", "psutil", "sortedcontainers", "xxhash", "zmq", "zstandard")
+NEEDED = (
+    "click",
+    "lz4",
+    "mmh3",
+    "msgpack",
+    "nacl",
+    "numpy",
+    "psutil",
+    "sortedcontainers",
+    "xxhash",
+    "zmq",
+    "zstandard",
+)
 _HARMFUL = frozenset(("PYTHONOPTIMIZE", "PYTHONINSPECT", "PYTHONWARNINGS"))
 """They remove the assertions that guard the data, keep a process alive after its end, or make warnings fatal."""
 _PARTS_OF_THE_LIBRARY = ("lib-dynload", f"python{sys.version_info[0]}{sys.version_info[1]}.zip")

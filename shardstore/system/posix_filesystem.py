@@ -175,7 +175,7 @@ class PosixFilesystem:
             os.close(descriptor)
 
     def rename(self, source: str, target: str) -> None:
-        """Rename the file, replacing any file that has the new name."""
+        """Rename the file, replacing any file that has the new name; or a directory, to a name that nothing has."""
         with _errors_named("rename", source):
             os.rename(_inside(source), _inside(target), src_dir_fd=self._root, dst_dir_fd=self._root)
 

@@ -2,7 +2,8 @@
 
 It reports to its supervisor over a pipe, in lines of JSON that are short enough to be written atomically:
 
-    {"endpoint": "unix://..."}   it serves at this endpoint; sent once
+    {"endpoint": "unix://..."}   it serves at this endpoint; sent once. Router only: with "remote": "tcp://...", if it
+                                listens there too, for clients with keys
     {"workers": [0, 1, 3]}      router only: workers that must run from now on; sent at its start and at each change
     {"words": "replays ..."}    a message for the operator of the store
 
@@ -95,9 +96,9 @@ def report_ready(descriptor: int, endpoint: str) -> None:
         os.close(descriptor)
 
 
-def report_endpoint(descriptor: int, endpoint: str) -> None:
+def report_endpoint(descriptor: int, endpoint: str, remote: str = "") -> None:
     """Report to the parent where this process listens. Does nothing if the descriptor is -1."""
-    _report(descriptor, {"endpoint": endpoint})
+    _report(descriptor, {"endpoint": endpoint, "remote": remote} if remote else {"endpoint": endpoint})
 
 
 def show_life(descriptor: int) -> None:

@@ -29,6 +29,7 @@ from shardstore.system.process_identity import ProcessIdentity, own_identity
 
 URL_VARIABLE = "SHARDSTORE_URL"
 DATA_VARIABLE = "SHARDSTORE_DATA"
+KEY_VARIABLE = "SHARDSTORE_KEY"
 _BYTES_MAX = 4 * KIB
 
 

@@ -42,6 +42,10 @@ class SocketFile:
                 os.chown(self._path, -1, grp.getgrnam(self._access.group).gr_gid)
             os.chmod(self._path, self._access.mode)
 
+    def group(self) -> int:
+        """Return the id of the group of the file. Raises OSError."""
+        return os.stat(self._path).st_gid
+
     def is_to_be_made_again(self) -> bool:
         """Whether the file has vanished and its directory exists; a private directory is created if needed."""
         if os.path.lexists(self._path):

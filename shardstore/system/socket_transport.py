@@ -22,6 +22,8 @@ from shardstore.system.system_clock import SystemClock
 from shardstore.system.traffic import TERMS, Terms
 
 if TYPE_CHECKING:
+    from shardstore.access.doorkeeper import Doorkeeper
+    from shardstore.access.key_files import ClientKey
     from shardstore.system.listener import Listener
     from shardstore.system.zmq_links import ZmqLink, ZmqLinks
 
@@ -33,8 +35,9 @@ Link: TypeAlias = "ZmqLink | Listener | StreamLink"
 class SocketTransport:
     """The sockets of one process."""
 
-    def __init__(self) -> None:
-        """Raises OSError if the system has too few file descriptors left."""
+    def __init__(self, key: ClientKey | None = None) -> None:
+        """`key` is for links over tcp. Raises OSError if the system has too few file descriptors left."""
+        self._key = key
         self._links: dict[str, Link] = {}
         self._unread: dict[Connection, None] = {}
         """The connections of connected links that have unsent bytes."""
@@ -61,6 +64,13 @@ class SocketTransport:
         self._add(link, listener)
         self._listeners[link] = listener
         return listener.endpoint
+
+    def bind_also(self, link: str, endpoint: str, doorkeeper: Doorkeeper) -> str:
+        """Let a bound link listen at a tcp endpoint too, for clients with a key that the doorkeeper lets in.
+
+        Returns the endpoint to connect to. Raises InvalidRequest.
+        """
+        return self._listeners[link].open_door(endpoint, None, doorkeeper)
 
     def renew(self) -> None:
         """Listen again at paths whose socket file has vanished."""
@@ -171,7 +181,7 @@ class SocketTransport:
         from shardstore.system.zmq_links import ZmqLink, ZmqLinks  # noqa: PLC0415  (slow to load, and seldom needed)
 
         if not self._zmq:
-            self._zmq.append(ZmqLinks(self._readiness))
+            self._zmq.append(ZmqLinks(self._readiness, self._key))
         link = ZmqLink(name, self._zmq[0])
         self._add(name, link)  # before it is opened: otherwise an interrupt could leave a socket that is never closed
         try:

@@ -21,6 +21,7 @@ from functools import lru_cache
 from socket import MSG_NOSIGNAL
 from socket import socket as Socket  # noqa: N812, a class, whose module gives it a small letter
 
+from shardstore.client_role import ADMIN
 from shardstore.limits import FRAMES_MAX, KIB, MESSAGE_BYTES_MAX, OUTBOX_BYTES_MAX
 
 _PREAMBLE = struct.Struct(f"<I{FRAMES_MAX}I")
@@ -50,10 +51,13 @@ class Stream:
     """One end of a connection. It must be closed after Gone.
 
     `shows_life`: whether the other side has sent a sign of life that is not a message. `unsent_bytes`: the bytes that
-    could not be sent yet.
+    could not be sent yet. `role`: what the other side may do, a ClientRole; `key`: the key that it has proved, if it
+    had to.
     """
 
     shows_life = False
+    role: int = ADMIN
+    key: object = None
 
     def __init__(self, socket: Socket, bytes_max_of: Callable[[bytes], int] | None = None) -> None:
         """`bytes_max_of` returns the maximum size of a message, given its first frame; default: MESSAGE_BYTES_MAX."""

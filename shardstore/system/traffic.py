@@ -2,11 +2,16 @@
 
     unsent     replies that peers have not read              limit: Terms.unsent_bytes
     arriving   messages that have not arrived completely     limit: Terms.arriving_bytes
-    silent     connections that have not sent anything yet   limit: Terms.silent_ns each
+    silent     connections that have not sent anything yet, or whose handshake is under way
+                                                              limits: Terms.silent_ns each, Terms.silent_max, GREETINGS
 
 When a limit of bytes is exceeded, the peers that have held bytes for longest are cut off, but only after a time that a
 peer which is merely busy does not need. Above twice the limit plus the longest reply, they are cut off at once. A peer
 that was cut off connects again and repeats its unanswered requests.
+
+When too many connections are silent, the oldest of them is cut off: a handshake takes a moment, so that one has most
+likely no client behind it. And only a few of them are read in each turn, since a step of a handshake takes about as
+long as ten requests.
 """
 
 from __future__ import annotations
@@ -29,6 +34,8 @@ UNSENT_NS = 500 * MILLISECOND_NS
 ARRIVING_NS = 2 * SECOND_NS
 SWEEP_NS = 100 * MILLISECOND_NS
 SILENT_NS = 5 * SECOND_NS
+GREETINGS = 8
+"""Silent connections that are read in one turn."""
 SURPLUS_BYTES = REPLY_BYTES_AIM + VALUE_BYTES_MAX
 """A server stops reading when its limit is reached, but the last reply before that may exceed it by this much."""
 
@@ -41,7 +48,8 @@ class Terms:
     arriving_bytes    incomplete messages of all peers
     pause_bytes       no requests are read of a peer with more unread replies than this
     at_once           messages of one peer that are taken in one turn
-    silent_ns         how long a peer may wait after connecting before it sends anything
+    silent_ns         how long a peer may wait after connecting before it sends anything, or has proved its key
+    silent_max        so many peers may be silent at a time
     descriptors_max   connections with a higher descriptor are refused: the others are reserved for files
     bytes_max_of      function that returns the maximum size of a message, given its first frame
     """
@@ -51,6 +59,7 @@ class Terms:
     pause_bytes: int = REPLY_BYTES_AIM
     at_once: int = 1
     silent_ns: int = SILENT_NS
+    silent_max: int = 512
     descriptors_max: int = 2**31
     bytes_max_of: Callable[[bytes], int] = request_bytes_max
 
@@ -130,17 +139,25 @@ class Traffic:
         self.arriving = HeldBytes("of incomplete messages", terms.arriving_bytes, ARRIVING_NS)
         self._peers: set[Peer] = set()
         self._silent: dict[Peer, int] = {}
+        self._greetings_left = GREETINGS
         self._now_ns = now_ns
         self._swept_ns = 0
 
     def came(self, peer: Peer) -> None:
-        """Add a peer that has connected. It counts as silent."""
+        """Add a peer that has connected. It counts as silent. May cut off the peer that is silent for longest."""
+        if len(self._silent) >= self.terms.silent_max:
+            next(iter(self._silent)).cut_off(f"{len(self._silent)} connections have not sent anything yet")
         self._peers.add(peer)
         self._silent[peer] = self._now_ns()
 
     def spoke(self, peer: Peer) -> None:
         """Note that the peer has sent a complete message or a sign of life."""
         self._silent.pop(peer, None)
+
+    def may_greet(self) -> bool:
+        """Whether one more silent peer may be read in this turn."""
+        self._greetings_left -= 1
+        return self._greetings_left >= 0
 
     def holds(self, peer: Peer, unsent_bytes: int, arrived_bytes: int) -> None:
         """Set how many bytes the peer holds now. May cut off any peer, including this one."""
@@ -159,7 +176,8 @@ class Traffic:
         return bool(self._silent or self.unsent.bytes or self.arriving.bytes)
 
     def sweep(self) -> None:
-        """Cut off peers that have held bytes, or were silent, for too long. Runs at most once in SWEEP_NS."""
+        """Begin a turn: cut off peers that have held bytes, or were silent, for too long, at most once in SWEEP_NS."""
+        self._greetings_left = GREETINGS
         now_ns = self._now_ns()
         if now_ns - self._swept_ns < SWEEP_NS:
             return
@@ -178,3 +196,4 @@ class Traffic:
         self.arriving.check_invariants()
         held = self._silent.keys() | self.unsent.peers.keys() | self.arriving.peers.keys()
         assert held <= self._peers, "a peer that has left is kept"
+        assert len(self._silent) <= self.terms.silent_max, "too many peers are silent"

@@ -20,8 +20,8 @@ from shardstore.limits import FRAMES_MAX, KIB, MESSAGE_BYTES_MAX
 from shardstore.system.stream import LONG_READ_BYTES, LONG_READS_MAX, READ_BYTES, FramePieces, Gone, Stream
 
 _MORE, _LONG, _COMMAND = 1, 2, 4
-_GREETING = b"\xff" + bytes(7) + b"\x01\x7f\x03\x00" + b"NULL".ljust(20, b"\0") + bytes(32)
-_MECHANISM = _GREETING[12:32]
+_SIGNATURE_AND_VERSION = b"\xff" + bytes(7) + b"\x01\x7f\x03\x00"
+_GREETING_BYTES = 64
 _SHORT_BYTES_MAX = 255
 _COMMAND_BYTES_MAX = KIB
 _LONG_SIZE = struct.Struct(">Q")
@@ -34,11 +34,20 @@ def _property(name: bytes, value: bytes) -> bytes:
     return bytes([len(name)]) + name + struct.pack(">I", len(value)) + value
 
 
-_READY = b"\x05READY" + _property(b"Socket-Type", b"ROUTER")
+METADATA = _property(b"Socket-Type", b"ROUTER")
+"""What the server tells of itself in READY."""
+_READY = b"\x05READY" + METADATA
 
 
 class ZmtpStream(Stream):
-    """A connection that a ZeroMQ socket opened to this process. A message is held until it is complete."""
+    """A connection that a ZeroMQ socket opened to this process. A message is held until it is complete.
+
+    This class has no encryption; curve_stream.py has a class with it.
+    """
+
+    mechanism = b"NULL"
+    as_server = b"\0"
+    """In the greeting: 1 if this side is the server of the mechanism."""
 
     def __init__(self, socket: Socket, bytes_max_of: Callable[[bytes], int]) -> None:
         """`bytes_max_of` returns the maximum size of a message, given its first frame."""
@@ -52,7 +61,8 @@ class ZmtpStream(Stream):
         self._bytes_max = 0
         self._flags = 0
         self._frame: FramePieces | None = None
-        self._send([_GREETING])
+        self._mechanism = self.mechanism.ljust(20, b"\0")
+        self._send([_SIGNATURE_AND_VERSION + self._mechanism + self.as_server + bytes(31)])
 
     def is_quiet(self) -> bool:
         """Whether there are no unsent bytes and no incomplete message."""
@@ -72,8 +82,8 @@ class ZmtpStream(Stream):
     def _pieces_of(self, frames: Sequence[bytes]) -> list[bytes]:
         pieces: list[bytes] = []
         for frame in frames:
-            pieces += (_head(_MORE, len(frame)), frame)
-        pieces[-2] = _head(0, len(frames[-1]))
+            pieces += (head_of_frame(_MORE, len(frame)), frame)
+        pieces[-2] = head_of_frame(0, len(frames[-1]))
         return pieces
 
     def close(self) -> None:
@@ -89,11 +99,11 @@ class ZmtpStream(Stream):
     def _split(self, data: bytes) -> list[list[bytes]]:
         """Return all messages that are complete in these bytes; the rest is kept."""
         if not self._greeted:
-            if len(data) < len(_GREETING):
+            if len(data) < _GREETING_BYTES:
                 self._beginning = data
                 return []
             self._greet(data)
-            data = data[len(_GREETING) :]
+            data = data[_GREETING_BYTES:]
         messages = self._split_frames(data)
         if self._ping is not None:  # one PONG answers all PINGs: anything that arrives is a sign of life
             self._send_command(b"\x04PONG" + self._ping)
@@ -103,10 +113,14 @@ class ZmtpStream(Stream):
     def _greet(self, data: bytes) -> None:
         """Check the greeting of the peer and reply with READY. Raises Gone."""
         is_versioned = data[0] == 0xFF and data[9] == 0x7F and data[10] >= 3
-        if not is_versioned or data[12:32] != _MECHANISM:
-            raise Gone("no ZMTP 3 without encryption")
-        self._send_command(_READY)
+        if not is_versioned or data[12:32] != self._mechanism:
+            raise Gone(f"no ZMTP 3 with the mechanism {self.mechanism.decode()}")
         self._greeted = True
+        self._begin()
+
+    def _begin(self) -> None:
+        """Begin the handshake, once the greetings are exchanged."""
+        self._send_command(_READY)
 
     def _split_frames(self, data: bytes) -> list[list[bytes]]:
         messages: list[list[bytes]] = []
@@ -124,10 +138,7 @@ class ZmtpStream(Stream):
                     return messages
                 break
             at = begin + size
-            if flags & _COMMAND:
-                self._take_command(data[begin:at])
-            else:
-                self._take_frame(flags, data[begin:at], messages)
+            self._take_whole(flags, data[begin:at], messages)
         self._beginning = data[at:]
         return messages
 
@@ -140,6 +151,13 @@ class ZmtpStream(Stream):
         first_bytes_max = MESSAGE_BYTES_MAX if self._frames else READ_BYTES
         if flags & ~(_MORE | _LONG) or size > first_bytes_max or self._frames_bytes + size > MESSAGE_BYTES_MAX:
             raise Gone(f"a frame of {size} bytes, flags {flags}, behind {self._frames_bytes}")
+
+    def _take_whole(self, flags: int, content: bytes, messages: list[list[bytes]]) -> None:
+        """Take a frame or command that has arrived completely. Raises Gone."""
+        if flags & _COMMAND:
+            self._take_command(content)
+        else:
+            self._take_frame(flags, content, messages)
 
     def _take_command(self, command: bytes) -> None:
         """Remember a PING, to be answered; ignore other commands."""
@@ -183,15 +201,16 @@ class ZmtpStream(Stream):
                 self._frame = None
                 if not frame.is_kept:
                     self._frames_bytes += frame.size
-                self._take_frame(self._flags, frame.whole(), messages)
+                self._take_whole(self._flags, frame.whole(), messages)
                 return messages
         return []
 
     def _send_command(self, command: bytes) -> None:
-        self._send([_head(_COMMAND, len(command)), command])
+        self._send([head_of_frame(_COMMAND, len(command)), command])
 
 
-def _head(flags: int, size: int) -> bytes:
+def head_of_frame(flags: int, size: int) -> bytes:
+    """Return the bytes before a frame or command of this size."""
     if size <= _SHORT_BYTES_MAX:
         return bytes((flags, size))
     return bytes((flags | _LONG,)) + _LONG_SIZE.pack(size)

@@ -154,6 +154,7 @@ class Routes:
 class Register:
     """Worker to router, at its start and when the router asks again: where it listens and what it serves.
 
+    endpoint  for clients on this host; behind a space, if there are keys, that for clients with keys: "unix://... tcp://..."
     serving   epoch by segment of the ranges that it has open
     known     highest epoch by segment found on its disk
     life      life of its log (workers/wal/log_document.py); 0 if it has no readable log

@@ -160,6 +160,8 @@ class Status(IntEnum):
     """The scan cannot continue under the guarantees of its mode."""
     OTHER_STORE = 11
     """The server serves another store than the request names. Not applied."""
+    DENIED = 12
+    """The role of the client's key does not allow the operation. Not applied."""
 
 
 class Flag:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from shardstore.wire.load_report import LoadReport, RangeReport
@@ -30,6 +31,8 @@ from shardstore.wire.topology import Change, Order, OrderMessage, Progress, Rela
 
 CHANGE = Change(3, "split", (Relative(2, b"a", b"m", 0, 3),), (Relative(7, b"a", b"k", 0), Relative(8, b"k", b"m", 1)))
 ORDER = Order(CHANGE, {7: 1, 8: 2}, {2: {"forgot": False, "clients": []}}, drained=True, full_disk="disk full")
+RESOLVED = Change(4, "move", (Relative(2, b"a", b"m", 0, 3),), (Relative(9, b"a", b"m", 0),), "cancel", 3, (2,))
+DISCARDING = replace(RESOLVED, discarded=CHANGE.children)
 DOCUMENTS: list[Any] = [
     Refusal("buffers of the range are full", 11, 10),
     Refusal("checksum", file="segments/00000001/MANIFEST", offset=16, routes=b"\x80"),
@@ -55,4 +58,6 @@ DOCUMENTS: list[Any] = [
     TakeRequest(b"a", b"b", reverse=True),
     CountRequest(b"a", b"b", estimate=True),
     CountReply(10, 11, 12),
+    OrderMessage(Order(DISCARDING, {9: 1}, {}, drained=False, gone=[7, 8]), b"\x80"),
+    Progress(4, dropped=[7], trouble={2: "damaged"}, entries={2: 3, 9: 0}, bytes={2: 40, 9: 0}),
 ]

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from shardstore.wire.admin_messages import AdminReply, AdminRequest, PlannedChange, RangeRow
+from shardstore.wire.admin_messages import AdminReply, AdminRequest, Loss, PendingChange, PlannedChange, RangeRow
 from shardstore.wire.messages import decode, encode
 
 GOLDEN = Path(__file__).parent / "admin-messages-v1.txt"
@@ -17,6 +17,11 @@ DOCUMENTS: list[Any] = [
         [PlannedChange(7, "split", [2], [5, 6], b"m", 1, "the range has 1.2 GiB")],
         [RangeRow(b"", b"m", 5, 1, 3, 1_000, 20, "active"), RangeRow(b"m", b"", 6, 0, 1, 0, 0, "changing")],
         4,
+    ),
+    AdminRequest("resolve", change=7, resolution="cancel"),
+    AdminReply(
+        pending=[PendingChange(7, "split", [2], [5, 6], "pending", ["segment 2 is fenced"], "asked for", "", [])],
+        losses=[Loss(5, b"", b"m", "all", is_counted=True, entries=3, size_bytes=40), Loss(6, b"m", b"", "all")],
     ),
 ]
 

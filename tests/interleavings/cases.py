@@ -110,6 +110,16 @@ def split() -> Iterator[History]:
     yield cluster.history
 
 
+def opening() -> Iterator[History]:
+    """A child of a split gets files while a key of it is in memory. Its slot opens with the bit of that key."""
+    cluster = RecordedCluster()
+    cluster.split(b"m")
+    _write_to_child(cluster)
+    cluster.finish()
+    cluster.write(1, [OTHER])
+    yield cluster.history
+
+
 def fence_and_reuse() -> Iterator[History]:
     """A range with a filter is fenced. Another range uses the filter again."""
     cluster = RecordedCluster(boundaries=HALVES)

@@ -54,6 +54,8 @@ def get_many(client: DirectClient) -> None:
         (cases.compaction, [get_at_once, get_many], 2),
         (cases.move, [get, get], 2),
         (cases.split, [get, get_many], 2),
+        (cases.opening, [get, get], 2),
+        (cases.opening, [get_other, get_many], 2),
         (cases.fence_and_reuse, [get, get], 2),
         (cases.slot_reuse, [get, get], 1),
         (cases.kill, [get], 2),

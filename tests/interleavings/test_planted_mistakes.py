@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import pytest
@@ -159,9 +159,29 @@ def filter_cleared_before_the_slot_is_closed(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(RangeSlot, "close", clear_and_close)
 
 
+def bits_after_a_slot_is_opened(patch: pytest.MonkeyPatch) -> None:
+    late: list[tuple[Any, list[bytes]]] = []
+    opened, change, set_bits = RangeSlot._opened, RangeSlot._change, RangeSlot._set_bits
+
+    def open_without_bits(slot: RangeSlot, keys: Collection[bytes] | None) -> int:
+        patch.setattr(RangeSlot, "_set_bits", lambda slot, keys: late.append((slot, keys)))
+        named = opened(slot, keys)
+        patch.setattr(RangeSlot, "_set_bits", set_bits)
+        return named
+
+    def change_and_set_bits(slot: RangeSlot, *fields: tuple[int, int]) -> None:
+        change(slot, *fields)
+        while late:
+            set_bits(*late.pop())
+
+    patch.setattr(RangeSlot, "_opened", open_without_bits)
+    patch.setattr(RangeSlot, "_change", change_and_set_bits)
+
+
 @pytest.mark.parametrize(
     ("plant", "case"),
     [
+        (bits_after_a_slot_is_opened, cases.opening),
         (bits_after_the_acknowledgement, cases.write),
         (range_deletion_shown_after_the_acknowledgement, cases.range_deletion),
         (range_deletion_shown_after_the_acknowledgement, cases.range_deletion_over_writes),

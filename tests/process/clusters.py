@@ -10,23 +10,50 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Event, Thread
+from typing import Any, Self
 
 import psutil
 
 from shardstore import Client, LocalCluster, OutcomeUnknown, ShardstoreError, Unavailable
+from shardstore.access.key_store import KeyStore, has_keys
+from shardstore.client_role import ClientRole
 from shardstore.cluster.runtime_directory import remove_runtime_directory
 from shardstore.files.file_names import STORE
-from shardstore.system.running_cluster import last_announced
+from shardstore.system.posix_filesystem import PosixFilesystem
+from shardstore.system.running_cluster import KEY_VARIABLE, last_announced
 from tests.process.deadlines import wait_until
 
 MEMORY = "192MiB"
 RANGES = 8
 
 
-def cluster_on(data: Path, ranges: int = RANGES) -> LocalCluster:
+class KeyedCluster(LocalCluster):
+    """A cluster whose `connect` goes over tcp, with the key of an admin, which SHARDSTORE_KEY names while it runs."""
+
+    def __init__(self, data: Path, **settings: Any) -> None:
+        self._key = f"{data}.key"
+        if not has_keys(str(data)):
+            store = KeyStore(PosixFilesystem(str(data)), str(data), os.urandom)
+            store.add("tests", ClientRole.ADMIN, self._key)
+        super().__init__(data, listen="tcp://127.0.0.1:0", **settings)
+
+    def start(self) -> Self:
+        """Start all processes, and let clients of this program use the key."""
+        os.environ[KEY_VARIABLE] = self._key
+        return super().start()
+
+    def _where(self) -> str:
+        return self.url
+
+
+kinds: list[type[LocalCluster]] = [LocalCluster]
+"""What `cluster_on` makes: the last one. The fixture `reached` (conftest.py) adds KeyedCluster."""
+
+
+def cluster_on(data: Path, ranges: int = RANGES, workers: int = 2) -> LocalCluster:
     """A small cluster in this process. In a new store each worker owns ranges from the start."""
     is_new = not (data / STORE).exists()
-    return LocalCluster(data, workers=2, memory=MEMORY, ranges=ranges if is_new else None)
+    return kinds[-1](data, workers=workers, memory=MEMORY, ranges=ranges if is_new else None)
 
 
 @contextmanager

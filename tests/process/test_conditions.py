@@ -13,6 +13,7 @@ from tests.process.clusters import cluster_on, kill
 THREADS = 3
 INCREMENTS = 150
 KILLS = 3
+pytestmark = pytest.mark.usefixtures("reached")
 
 
 class Counting(threading.Thread):

@@ -119,6 +119,7 @@ RUNNING = [
     ("workers drain 9 --data HERE", FAILED, "there is no worker 9"),
 ]
 WITH_A_SPACE = {
+    "changes": "changes --data HERE",
     "compact": "compact --data HERE",
     "delete": "delete k --data HERE",
     "flush": "flush --data HERE",
@@ -184,7 +185,7 @@ def test_what_is_said_by_a_cluster(cluster: Path, words: str, code: int, text: s
 
 
 def test_every_command_takes_a_path_with_a_space(cluster: Path) -> None:
-    assert {*WITH_A_SPACE, "serve", "doctor", "wal"} == set(cli.main.commands)
+    assert {*WITH_A_SPACE, "serve", "doctor", "wal", "keys"} == set(cli.main.commands)
     run("put k v --data HERE", cluster)
     for name in sorted(WITH_A_SPACE, key="delete".__eq__):
         result = run(WITH_A_SPACE[name], cluster)

@@ -13,7 +13,7 @@ import pytest
 
 from shardstore import Client, LocalCluster, ScanInvalidated, ScanMode
 from shardstore.limits import ISOLATION_NS_MAX, SCAN_PAGE_ENTRIES, SECOND_NS
-from tests.process.clusters import kill
+from tests.process.clusters import cluster_on, kill
 
 pytestmark = pytest.mark.slow
 
@@ -22,8 +22,8 @@ OLD = [(key, b"old") for key in KEYS]
 
 
 @pytest.fixture
-def cluster(tmp_path: Path) -> Iterator[LocalCluster]:
-    with LocalCluster(tmp_path, workers=1, ranges=1, memory="192MiB") as cluster:
+def cluster(tmp_path: Path, reached: str) -> Iterator[LocalCluster]:
+    with cluster_on(tmp_path, ranges=1, workers=1) as cluster:
         yield cluster
 
 
@@ -120,6 +120,7 @@ def test_writers_wait_for_an_isolation_and_not_longer(cluster: LocalCluster, db:
 
 
 @pytest.mark.fault("C1")
+@pytest.mark.parametrize("reached", ["local"], indirect=True)  # its first scan over tcp goes through the router
 def test_a_client_that_dies_keeps_nobody_waiting(cluster: LocalCluster, db: Client) -> None:
     program = (
         "import os, signal, sys, shardstore\n"

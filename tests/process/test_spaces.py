@@ -22,7 +22,7 @@ from tests.process.clusters import cluster_on
 
 
 @pytest.fixture(scope="module")
-def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def url(tmp_path_factory: pytest.TempPathFactory, reached: str) -> Iterator[str]:
     with cluster_on(tmp_path_factory.mktemp("spaces"), ranges=1) as cluster:
         yield cluster.url
 

@@ -5,16 +5,20 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+import pytest
+
 from shardstore import LocalCluster
 from shardstore.estimate import Estimate
+from tests.process.clusters import cluster_on
 
 KEYS = [b"key-%05d" % number for number in range(3_000)]
 VALUES = dict.fromkeys(KEYS, b"value")
 LEFT = [*KEYS[:100], *KEYS[2_900:]]
 
 
+@pytest.mark.usefixtures("reached")
 def test_ranges_are_deleted_and_counted(tmp_path: Path) -> None:
-    with LocalCluster(tmp_path / "data", workers=2, ranges=4) as cluster, cluster.connect() as db:
+    with cluster_on(tmp_path / "data", ranges=4) as cluster, cluster.connect() as db:
         db.put_many(VALUES)
         db.flush()
         assert db.get(KEYS[500]) == b"value"
@@ -33,7 +37,7 @@ def test_ranges_are_deleted_and_counted(tmp_path: Path) -> None:
         assert db.count(prefix=b"key-00") == 1
         assert db.count(b"b", b"a") == 0
         asyncio.run(_from_a_loop(cluster))
-    with LocalCluster(tmp_path / "data", workers=1) as cluster, cluster.connect() as db:
+    with cluster_on(tmp_path / "data", workers=1) as cluster, cluster.connect() as db:
         assert list(db.scan()) == []
 
 

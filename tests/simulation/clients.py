@@ -61,7 +61,7 @@ class Client(Process):
         self._driver = Driver(
             lambda: self.transport,
             host.clock,
-            lambda: Session(finder, entropy, direct, lambda _endpoint: True, self.reads.follow),
+            lambda: Session(finder, entropy, direct, lambda endpoint: endpoint, self.reads.follow),
             self._ended.append,
         )
         self._driver.start_over()

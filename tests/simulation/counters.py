@@ -59,6 +59,12 @@ class Counters:
         self.keys = sorted(keys)
         self.acknowledged = 0
         self._counters = {key: _Counter(0) for key in self.keys}
+        self._lost: set[bytes] = set()
+        """Counters of which an operator was told that increments may be lost: what they show is not checked."""
+
+    def may_lose(self, keys: Iterable[bytes]) -> None:
+        """Record that increments of these counters may be lost."""
+        self._lost.update(keys)
 
     def invoke(self, key: bytes, now_ns: int) -> Increment:
         """Record that a client begins an increment."""
@@ -71,7 +77,7 @@ class Counters:
         counter = self._counters[increment.key]
         increment.outcome, increment.completed_ns = outcome, now_ns
         self.acknowledged += outcome is Outcome.APPLIED
-        if number is None:
+        if number is None or increment.key in self._lost:
             return
         if number in counter.told:
             raise Violation(f"{increment.key!r}: two increments were told {number}")
@@ -82,6 +88,8 @@ class Counters:
 
     def read(self, key: bytes, value: bytes | None, invoked_ns: int, now_ns: int) -> None:
         """Check a value, or None, that a client read between these times."""
+        if key in self._lost:
+            return
         counter, number = self._counters[key], int(value or b"0")
         if not counter.known_before(invoked_ns) <= number <= counter.highest():
             raise Violation(f"{key!r}: read {number}, {self._bounds(Increment(key, invoked_ns))}")
@@ -93,7 +101,8 @@ class Counters:
             number = int(found[key] or b"0")
             kept = [one for one in counter.increments if one.outcome is Outcome.APPLIED]
             lowest = counter.base + sum(one.completed_ns < lost_after_ns for one in kept)
-            if not max(lowest, counter.known_before(min(lost_after_ns, NEVER_NS))) <= number <= counter.highest():
+            known = counter.known_before(min(lost_after_ns, NEVER_NS))
+            if key not in self._lost and not max(lowest, known) <= number <= counter.highest():
                 raise Violation(f"{key!r}: stands at {number}; possible are {lowest} to {counter.highest()}")
             self._counters[key] = _Counter(number)
 

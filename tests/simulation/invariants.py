@@ -24,6 +24,7 @@ from shardstore.seams.effects import Core
 from shardstore.wire.topology import Change
 from shardstore.workers.core import WorkerCore
 from tests.simulation.oracle import Violation
+from tests.simulation.resolutions import Losses
 from tests.simulation.servers import Server
 from tests.simulation.sim_disk import Directory, Node, SimDisk
 
@@ -37,8 +38,9 @@ ENTRIES_CHECKED_EACH = 16
 class Invariants:
     """Checks the cores of one simulation and follows the changes; `done` counts them by kind."""
 
-    def __init__(self, servers: Mapping[str, Server], disk: SimDisk, let_split: Set[bytes]) -> None:
+    def __init__(self, servers: Mapping[str, Server], disk: SimDisk, let_split: Set[bytes], losses: Losses) -> None:
         self._servers = servers
+        self._losses = losses
         self._disk = disk
         self._let_split = let_split
         self._together: tuple[bytes, ...] = ()
@@ -127,6 +129,7 @@ class Invariants:
 
     def _check_map(self, core: RouterCore) -> None:
         topology = core._table.topology
+        self._losses.follow(core)
         for route in topology.map:
             if route.created and not self._is_kept(manifest(route.segment)):
                 raise Violation(f"segment {route.segment} is in the map as created, and has no durable manifest")

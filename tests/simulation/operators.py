@@ -16,6 +16,7 @@ from shardstore.wire.messages import encode
 from shardstore.wire.topology import ChangeKind
 from shardstore.wire.wire_format import Header, Op
 from tests.simulation.kept_together import PREFIX_ACTIONS, PREFIX_BYTES_MAX
+from tests.simulation.resolutions import RESOLVE, some_resolution
 from tests.simulation.servers import Router, Server, Worker
 from tests.simulation.swarm import Swarm
 
@@ -42,9 +43,15 @@ class Operators:
     def ask(self, router: Router, workers: Sequence[int], actions: Sequence[str]) -> None:
         """Request one of these actions from the router."""
         rng = self._random
-        request = AdminRequest(
+        request: AdminRequest | None = AdminRequest(
             rng.choice(actions), rng.choice((*self._swarm.keys, rng.randbytes(3))), rng.choice(workers)
         )
+        assert request is not None
+        if request.action == RESOLVE:
+            core = router.core
+            request = some_resolution(core, rng) if isinstance(core, RouterCore) and router.alive else None
+            if request is None:
+                return
         if request.action in PREFIX_ACTIONS:
             prefix = request.key[: rng.randint(1, PREFIX_BYTES_MAX)]
             request = replace(request, key=prefix)

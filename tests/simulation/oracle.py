@@ -13,6 +13,9 @@ earliest moment at which any clock may say so, and must be from the latest on. O
 nothing else explains that, nobody reads it again. A write without a reply may take effect once, at any later time. An
 era ends with a power loss: then no old write is left under way, and the next reads find the values with which the next
 era begins. In ASYNC a power loss may undo what was acknowledged in the last sync interval.
+
+While an operator resolves a change, writes of the keys that he was told of may be lost: older values may be read again.
+What was lost is never reported as not applied, and all that is written later counts as ever.
 """
 
 from __future__ import annotations
@@ -63,6 +66,8 @@ class Write:
     """When it was first found to have expired."""
     moved: bool = False
     """Whether its value may have got another end since."""
+    may_be_lost: bool = False
+    """Whether an operator was told that it may be lost."""
 
     @property
     def certain_ns(self) -> int:
@@ -84,6 +89,10 @@ class Oracle:
         self._batches: list[Sequence[Write]] = []
         self._moves: dict[bytes, list[int]] = {}
         """For each key, from when on its value expires after each change of its end that may still be under way."""
+        self._losing: set[bytes] = set()
+        """Keys whose writes may be lost now."""
+        self._lost: set[bytes] = set()
+        """Keys of which writes may have been lost in this era."""
         self.some_expire = False
         """Whether a value may expire."""
         self._era = 0
@@ -92,7 +101,7 @@ class Oracle:
 
     def invoke(self, key: bytes, value: bytes | None, now_ns: int) -> Write:
         """Record that a client begins a write."""
-        write = Write(key, value, now_ns, era=self._era)
+        write = Write(key, value, now_ns, era=self._era, may_be_lost=key in self._losing)
         for from_ns in self._moves.get(key, ()):
             _move(write, from_ns)
         self._writes[key].append(write)
@@ -100,6 +109,18 @@ class Oracle:
             assert value not in self._by_value, "values are unique"
             self._by_value[value] = write
         return write
+
+    def may_lose(self, keys: Iterable[bytes]) -> None:
+        """Record that all writes of these keys may be lost, until `has_lost`."""
+        for key in keys:
+            self._losing.add(key)
+            self._lost.add(key)
+            for write in self._writes[key]:
+                write.may_be_lost = True
+
+    def has_lost(self, keys: Iterable[bytes]) -> None:
+        """Record that no writes of these keys may be lost any more."""
+        self._losing.difference_update(keys)
 
     def invoke_together(self, changes: Mapping[bytes, bytes | None], now_ns: int) -> list[Write]:
         """Record that a client begins an atomic batch: once one of its values was read, all of it has taken effect."""
@@ -139,7 +160,7 @@ class Oracle:
         self.read(write.key, expected, write.invoked_ns, now_ns)
         if expected is not None:
             before = self._by_value[expected]
-            if before.replaced:
+            if before.replaced and write.key not in self._lost:
                 raise Violation(f"{write.key!r}: two writes took the place of {before}")
             before.replaced = True
 
@@ -154,7 +175,7 @@ class Oracle:
                 expired[0].gone_ns = min(expired[0].gone_ns, now_ns)
             return
         write = self._by_value.get(value)
-        if write is None or write.key != key or write.era != self._era:
+        if write is None or write.key != key or (write.era != self._era and key not in self._lost):
             raise Violation(
                 f"{key!r}: read {value[:24]!r} at {now_ns:,}, which nobody wrote there in this era: {write}"
             )
@@ -163,13 +184,13 @@ class Oracle:
         later = self._certainly_later(key, write, invoked_ns, lost_after_ns)
         if later is not None:
             raise Violation(f"{key!r}: a read at {invoked_ns:,}..{now_ns:,} saw {write}, although {later}")
-        if lost_after_ns == NEVER_NS and write.gone_ns < invoked_ns:
+        if lost_after_ns == NEVER_NS and write.gone_ns < invoked_ns and key not in self._lost:
             raise Violation(
                 f"{key!r}: a read at {invoked_ns:,} saw {write} again, which had expired at {write.gone_ns:,}"
             )
-        if write.expires_until_ns < invoked_ns:
+        if write.expires_until_ns < invoked_ns and key not in self._lost:
             raise Violation(f"{key!r}: a read at {invoked_ns:,} saw {write}, to expire by {write.expires_until_ns:,}")
-        if lost_after_ns != NEVER_NS:
+        if lost_after_ns != NEVER_NS or write.era != self._era:
             return  # writes lost in between are not part of the history
         write.reads.append((invoked_ns, now_ns))
         for each in write.together or (write,):
@@ -181,6 +202,8 @@ class Oracle:
         """Check that a key may be present, when a client found it without reading its value."""
         self.reads += 1
         puts = (write for write in reversed(self._writes[key]) if write.value is not None and _possible(write, now_ns))
+        if key in self._lost and self._certainly_later(key, _beginning(key, None), invoked_ns, NEVER_NS) is None:
+            return
         puts = (put for put in puts if min(put.gone_ns, put.expires_until_ns) >= invoked_ns)
         if not any(self._certainly_later(key, put, invoked_ns, NEVER_NS) is None for put in puts):
             raise Violation(f"{key!r}: found at {invoked_ns:,}..{now_ns:,}, where it must be absent")
@@ -189,6 +212,8 @@ class Oracle:
         """Check that a key may be absent. Returns the values of which one must have expired; none if it was deleted."""
         deletes = (write for write in reversed(self._writes[key]) if write.value is None and _possible(write, now_ns))
         if any(self._certainly_later(key, delete, invoked_ns, lost_after_ns) is None for delete in deletes):
+            return []
+        if key in self._lost and self._certainly_later(key, _beginning(key, None), invoked_ns, lost_after_ns) is None:
             return []
         expired = [write for write in self._writes[key] if write.expires_from_ns <= now_ns and _possible(write, now_ns)]
         expired = [write for write in expired if self._certainly_later(key, write, invoked_ns, lost_after_ns) is None]
@@ -204,7 +229,7 @@ class Oracle:
         for other in reversed(self._writes[key]):
             if other.invoked_ns <= certain_ns:
                 return None
-            if other.certain_ns < bound_ns and other.outcome is not Outcome.REFUSED:
+            if other.certain_ns < bound_ns and other.outcome is not Outcome.REFUSED and not other.may_be_lost:
                 return other
         return None
 
@@ -230,18 +255,22 @@ class Oracle:
         self._moves = {}
         self._check_batches(found)
         for key in self.keys:
-            self._check_zones(key)
+            if key not in self._lost:
+                self._check_zones(key)
             beginning = _beginning(key, found[key], self._era)
             self._writes[key] = [beginning]
             if beginning.value is not None:
                 before = self._by_value.get(beginning.value, beginning)
                 beginning.expires_from_ns, beginning.expires_until_ns = before.expires_from_ns, before.expires_until_ns
                 self._by_value[beginning.value] = beginning
+            beginning.may_be_lost = key in self._losing
+        self._lost &= self._losing
 
     def _check_batches(self, found: dict[bytes, bytes | None]) -> None:
         """Check that a batch of which one value is there has left no key as it was before."""
         for batch in self._batches:
-            if any(write.value is not None and found[write.key] == write.value for write in batch):
+            is_there = any(write.value is not None and found[write.key] == write.value for write in batch)
+            if is_there and self._lost.isdisjoint([write.key for write in batch]):
                 for write in batch:
                     value = found[write.key]
                     before = self._by_value.get(value) if value is not None else None

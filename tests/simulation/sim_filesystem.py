@@ -209,9 +209,11 @@ class SimFilesystem:
         return memoryview(bytes(self._file("map", path).cache))
 
     def rename(self, source: str, target: str) -> None:
-        """Rename the file within its directory, replacing a file with the new name."""
+        """Rename a file or directory within its directory; a file replaces one with the new name."""
         self.step()
-        inode = self._file("rename", source)
+        inode = self._node(source)
+        if inode is None:
+            raise FileNotFoundError(source)
         directory, name = self._place(source)
         target_directory, target_name = self._place(target)
         assert directory is target_directory, "no part of the store renames across directories"

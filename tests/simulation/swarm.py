@@ -36,6 +36,7 @@ from shardstore.workers.wal.writer import WalWriter
 from tests.simulation.expiry import with_expiry
 from tests.simulation.focus import focused
 from tests.simulation.kept_together import with_kept_together
+from tests.simulation.resolutions import with_resolutions
 from tests.simulation.sim_disk import PowerLoss
 from tests.simulation.sim_entropy import stream
 from tests.simulation.sim_network import Delays, Repeats
@@ -175,7 +176,7 @@ def draw(seed: int) -> Swarm:
         take = stream(seed, "takes").choice((0, 1, 3))
         swarm = replace(swarm, weights={**swarm.weights, "batch": 4, "take": take})
     swarm = with_expiry(swarm, stream(seed, "expiry"))
-    swarm = with_kept_together(swarm)
+    swarm = with_resolutions(with_kept_together(swarm))
     memory = replace(swarm.memory, scans_max=swarm.scans_open_max)
     rng = stream(seed, "windows")
     if rng.random() < 0.5:  # in the others only the memory of the store limits a window

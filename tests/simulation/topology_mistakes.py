@@ -6,6 +6,8 @@ from collections.abc import Generator, Sequence
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 import shardstore.client.session.requests_of_calls
 import shardstore.router.admin
 import shardstore.router.change_plan
@@ -18,12 +20,13 @@ from shardstore import router, workers
 from shardstore.client.calls.calls import EndScan, ScanPage
 from shardstore.client.session.lane_map import LaneMap
 from shardstore.client.session.lanes import Request
+from shardstore.files import documents
 from shardstore.files.file_names import SEGMENTS, manifest
 from shardstore.identifiers import Stored
 from shardstore.key_range import KeyRange
 from shardstore.router.change_stage import Stage, stage_of
 from shardstore.router.policies.together import with_prefix
-from shardstore.router.route_table import Topology
+from shardstore.router.route_table import RouteTable, Topology
 from shardstore.router.topology_changes import TopologyChanges
 from shardstore.seams.effects import Effect
 from shardstore.seams.filesystem import Filesystem
@@ -173,6 +176,21 @@ def _forget_together(filesystem: Filesystem, store: str) -> tuple[Topology, bool
 _load = router.route_table._load
 
 
+def _always_go_on(_changes: LocalChanges) -> str:
+    """A worker goes on with a segment that was given up."""
+    return ""
+
+
+def _keep_the_resolution_in_memory(table: RouteTable, change: Change, following: Sequence[Change]) -> None:
+    """A resolution is not durable."""
+    with pytest.MonkeyPatch.context() as patches:
+        patches.setattr(documents, "publish", lambda *arguments: None)
+        _publish_resolution(table, change, following)
+
+
+_publish_resolution = RouteTable.publish_resolution
+
+
 TOPOLOGY_MISTAKES: dict[str, Mistake] = {
     "lets a fenced parent accept writes": Mistake((Patch(Holdings, "_former_of", _serve_the_fenced),), first_seed=2),
     "adopts before all parents are fenced": Mistake((Patch(LocalChanges, "_windows", _windows_known),)),
@@ -218,4 +236,16 @@ TOPOLOGY_MISTAKES: dict[str, Mistake] = {
         first_seed=55,
     ),
     "takes tables of a parent as they are": Mistake((Patch(workers.jobs.materialise, "clipped", _unclipped),)),
+    "adopts a child while an abandoned segment may be open": Mistake(
+        (Patch(Order, "is_settled", property(lambda order: True)),), needs=("resolve",), first_seed=185
+    ),
+    "goes on with a segment that was given up": Mistake(
+        (Patch(LocalChanges, "why_to_stop", _always_go_on),), needs=("resolve",), first_seed=185
+    ),
+    "forgets a resolution when the router starts": Mistake(
+        (Patch(RouteTable, "publish_resolution", _keep_the_resolution_in_memory),), needs=("resolve",), first_seed=591
+    ),
+    "says that a resolution loses nothing": Mistake(
+        (Patch(router.topology_changes, "losses", lambda *arguments: []),), needs=("resolve",), first_seed=185
+    ),
 }

@@ -26,6 +26,7 @@ from tests.simulation.invariants import Invariants
 from tests.simulation.operators import Operators
 from tests.simulation.oracle import NEVER_NS, Oracle, Violation
 from tests.simulation.processes import Host, Process
+from tests.simulation.resolutions import Losses
 from tests.simulation.servers import Router, Server, Worker
 from tests.simulation.sim_clock import SimClock
 from tests.simulation.sim_disk import Directory, SimDisk
@@ -66,7 +67,9 @@ class World:
         self._generation = 0
         self._operators_random = stream(swarm.seed, "operators")
         self.operators = Operators(swarm, self._operators_random)
-        self.invariants = Invariants(self.servers, self.host.disk, self.operators.let_split)
+        self.invariants = Invariants(
+            self.servers, self.host.disk, self.operators.let_split, Losses(self.oracle, self.counters)
+        )
         self._closing = False
 
     def run(self) -> None:

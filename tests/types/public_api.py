@@ -19,8 +19,10 @@ from shardstore import (
     Client,
     Estimate,
     LocalCluster,
+    Loss,
     NoStats,
     Outcome,
+    PendingChange,
     PlannedChange,
     RangeRow,
     RouterStats,
@@ -120,6 +122,8 @@ def operators(admin: Admin) -> None:
     assert_type(admin.split(b"k", dry_run=True), list[PlannedChange])
     assert_type(admin.drain_worker(0), list[PlannedChange])
     assert_type(admin.ranges(), list[RangeRow])
+    assert_type(admin.changes(), list[PendingChange])
+    assert_type(admin.resolve_change(1, "cancel"), list[Loss])
     assert_type(admin.add_worker(), int)
 
 
@@ -200,6 +204,8 @@ async def tasks(db: AsyncClient, token: bytes) -> None:
     assert_type(await db.stats(), Stats)
     assert_type(db.admin, AsyncAdmin)
     assert_type(await db.admin.ranges(), list[RangeRow])
+    assert_type(await db.admin.changes(), list[PendingChange])
+    assert_type(await db.admin.resolve_change(1, "complete", dry_run=True), list[Loss])
 
 
 async def clients(cluster: LocalCluster) -> None:

@@ -11,15 +11,21 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from shardstore.access.doorkeeper import Doorkeeper
 from shardstore.seams.effects import Received
 from shardstore.system.socket_transport import SocketTransport
 from tests.unit.fake_cluster import FakeCluster
 
+ANY_PORT = "tcp://127.0.0.1:0"
+
 
 class FakeServer:
-    """Serves until `stop`. While it is paused, it keeps messages, and answers them afterwards."""
+    """Serves until `stop`. While it is paused, it keeps messages, and answers them afterwards.
 
-    def __init__(self, directory: Path, cluster: FakeCluster) -> None:
+    With the keys of a data directory, it listens over tcp too, and `url` is that.
+    """
+
+    def __init__(self, directory: Path, cluster: FakeCluster, keys: Path | None = None) -> None:
         self.cluster = cluster
         self.paused = threading.Event()
         self.received = threading.Semaphore(0)
@@ -28,6 +34,12 @@ class FakeServer:
         self.url = self._transport.bind("router", f"unix://{directory}/router")
         for worker in cluster.endpoints:
             cluster.endpoints[worker] = self._transport.bind(f"worker:{worker}", f"unix://{directory}/w{worker}")
+        if keys is not None:
+            doorkeeper = Doorkeeper(str(keys))
+            for worker in cluster.endpoints:
+                remote = self._transport.bind_also(f"worker:{worker}", ANY_PORT, doorkeeper)
+                cluster.endpoints[worker] += f" {remote}"
+            self.url = self._transport.bind_also("router", ANY_PORT, doorkeeper)
         self._stopping = False
         self._catches_up = False
         self._caught_up = threading.Event()
@@ -88,9 +100,9 @@ class NoNewSocket(socket.socket):
 
 
 @contextmanager
-def serving(directory: Path, cluster: FakeCluster | None = None) -> Iterator[FakeServer]:
+def serving(directory: Path, cluster: FakeCluster | None = None, keys: Path | None = None) -> Iterator[FakeServer]:
     """Run a server for the duration of a block."""
-    server = FakeServer(directory, cluster or FakeCluster())
+    server = FakeServer(directory, cluster or FakeCluster(), keys)
     try:
         yield server
     finally:

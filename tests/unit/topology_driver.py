@@ -20,6 +20,7 @@ from shardstore.router import change_plan
 from shardstore.router.change_stage import Stage
 from shardstore.router.core import RouterCore
 from shardstore.router.route_table import Topology
+from shardstore.router.topology_changes import Resolved
 from shardstore.seams.boards import Boards
 from shardstore.seams.clock import NEVER_NS
 from shardstore.seams.effects import (
@@ -41,7 +42,7 @@ from shardstore.wire.link_names import CLIENTS, ROUTER, WORKERS
 from shardstore.wire.messages import ScanRequest
 from shardstore.wire.messages import encode as encode_message
 from shardstore.wire.route_map import Route, RouteMap
-from shardstore.wire.topology import Change
+from shardstore.wire.topology import Change, Resolution
 from shardstore.wire.wire_format import Flag, Header, Op, Status, decode_header, decode_reply
 from shardstore.workers.core import WorkerCore
 from shardstore.workers.jobs.run import run
@@ -295,6 +296,19 @@ class TopologyDriver:
         """Begin a change, even if no policy would plan it."""
         self._take_of_router(self.router._balancer.begin(change, "asked for", self.now_ns))
         return change
+
+    def resolve(self, change: Change, how: Resolution) -> Resolved:
+        """Resolve a change, as an operator does."""
+        resolved = self.router._balancer.resolve(change.number, how, False, self.now_ns)
+        self._take_of_router(resolved.effects)
+        return resolved
+
+    def restart_stopped(self) -> list[int]:
+        """Start the workers again that have stopped, as the supervisor does; returns them."""
+        stopped = [place.number for place in self.workers.values() if place.stopped is not None]
+        for number in stopped:
+            self.start_worker(number)
+        return stopped
 
     def split(self, key: bytes, worker: int | None = None) -> Change:
         """Begin a split."""

@@ -2,12 +2,14 @@
 
 Each change keeps the order that wire/board_format.py asks for. A bit costs time for each key. So a batch sets none if
 no client has asked for keys in memory lately: the filter then says that any key may be in memory, until the layer is
-sealed and drained. Where clients ask, a batch sets its bits, so that they ask for these keys alone.
+sealed and drained. Where clients ask, a batch sets its bits, so that they ask for these keys alone. A slot that opens
+sets the bits of what is in memory already, as in a child of a split that got its files: else all reads of a young range
+would ask its worker until its first drain.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 
@@ -32,6 +34,8 @@ from shardstore.workers.board.filter_pool import FilterPool
 
 FILTERED_KEYS_MAX = 16
 """A write of more keys sets bits only where clients ask."""
+OPENED_KEYS_MAX = 16_384
+"""A slot that opens sets the bits of at most so many keys. This takes a few milliseconds of the worker."""
 BITS_SET_MAX = FILTER_BITS // 4
 """So many bits fill a filter: a quarter of the other keys would seem to be in memory."""
 
@@ -68,10 +72,15 @@ class RangeSlot:
         """The numbers of the filters that the slot names."""
         return [named - FIRST_FILTER for named in (self._active, self._sealed) if named >= FIRST_FILTER]
 
-    def open(self, epoch: int, version: int, has_active: bool, has_runs: bool) -> None:
-        """Let clients read the range from the tables of this version, but for the keys in memory."""
+    def open(
+        self, epoch: int, version: int, has_active: bool, has_runs: bool, active: Collection[bytes] | None = None
+    ) -> None:
+        """Let clients read the range from the tables of this version, but for the keys in memory.
+
+        `active`: the keys of the active layer; None if it may have any key.
+        """
         self._is_open = True
-        self._active = ANY_KEY if has_active else NO_KEYS
+        self._active = self._opened(active) if has_active else NO_KEYS
         self._sealed = ANY_KEY if has_runs else NO_KEYS
         filters = ((ACTIVE, self._active), (SEALED, self._sealed))
         self._change((EPOCH, epoch), (MANIFEST, version), *filters, (STATE, SERVING))
@@ -159,6 +168,14 @@ class RangeSlot:
         if self._is_open:
             filters = words[at + ACTIVE], words[at + SEALED]
             assert filters == (self._active, self._sealed), "a slot names other filters than are known"
+
+    def _opened(self, keys: Collection[bytes] | None) -> int:
+        """The filter that a slot which opens names for these keys. Its bits are set before it is named."""
+        if keys is None or len(keys) > OPENED_KEYS_MAX or (number := self._filters.take()) is None:
+            return ANY_KEY
+        self._bits, self._bits_set = self._filters.bits(number), 0
+        self._set_bits([*keys])
+        return FIRST_FILTER + number
 
     def _begin(self, keys: int) -> None:
         """Begin a filter for the active layer; for too many keys, or without a free filter, show that it may be any."""

@@ -12,6 +12,9 @@ virtual part (shardstore/tables/virtual_part.py).
 
 The child has no checkpoint of any log. Those of its parents say nothing of its own records, whose LSNs may be lower.
 
+Of a parent that an operator has given up, only what can be read is taken: nothing if its manifest is damaged, and no
+table that is missing or cannot be cut at the child's keys.
+
 Order: link the files, sync the directory, publish the manifest that names them; each step is durable before the next.
 What an interrupted job leaves without a manifest is removed by the next one.
 """
@@ -47,8 +50,9 @@ def materialise(spec: MaterialiseSpec, filesystem: Filesystem) -> Generator[None
     if filesystem.exists(file_names.manifest(spec.segment)):
         return MaterialiseResult(_published_before(spec, filesystem).without_window())
     _remove_files(directory, filesystem)
-    parents = [_manifest_of(spec.store, parent, filesystem) for parent in spec.parents]
-    _check_cover(spec, parents)
+    parents = list(filter(None, [_manifest_of(spec, parent, filesystem) for parent in spec.parents]))
+    if not spec.given_up:
+        _check_cover(spec, parents)
     try:
         linked = yield from _linked(spec, parents, filesystem)
         filesystem.sync_directory(directory)
@@ -81,12 +85,19 @@ def _remove_files(directory: str, filesystem: Filesystem) -> None:
         filesystem.remove(f"{directory}/{name}")
 
 
-def _manifest_of(store: str, parent: int, filesystem: Filesystem) -> Manifest:
+def _manifest_of(spec: MaterialiseSpec, parent: int, filesystem: Filesystem) -> Manifest | None:
+    """The manifest of a parent; None if the parent is given up, and its manifest cannot be read. Raises Corruption."""
     try:
-        return read_manifest(filesystem, store, parent)
+        return read_manifest(filesystem, spec.store, parent)
     except FileNotFoundError:
+        if parent in spec.given_up:
+            return None
         path = file_names.manifest(parent)
         raise Corruption(path, 0, "the segment is to be materialised, but its manifest is missing") from None
+    except Corruption:
+        if parent in spec.given_up:
+            return None
+        raise
 
 
 def _check_cover(spec: MaterialiseSpec, parents: Sequence[Manifest]) -> None:
@@ -108,15 +119,20 @@ def _linked(
     for parent in parents:
         tables = OpenTables(filesystem, spec.store, parent.segment)
         for record in parent.tables:
-            kept = yield from clipped(record, key_range, tables)
-            if kept is None:
-                continue
+            number = len(linked) + 1
+            source = file_names.table_file(parent.segment, record.number)
+            try:
+                kept = yield from clipped(record, key_range, tables)
+                if kept is None:
+                    continue
+                yield from link_or_copy(filesystem, source, file_names.table_file(spec.segment, number))
+            except Corruption:
+                if parent.segment in spec.given_up:
+                    continue
+                raise
             if not record.is_linked:
                 kept = replace(kept, origin_segment=parent.segment, origin_number=record.number)
-            number = len(linked) + 1
             linked[parent.segment, record.number] = replace(kept, number=number)
-            source = file_names.table_file(parent.segment, record.number)
-            yield from link_or_copy(filesystem, source, file_names.table_file(spec.segment, number))
             yield
     return linked
 

@@ -98,7 +98,8 @@ class ReleaseSpec:
 class MaterialiseSpec:
     """Make a segment from the files of its parents, with the keys from `start` to `end` (excluded; empty: no end).
 
-    The parents are contiguous and in key order, and their manifests are final. `dedup` is that of the new segment.
+    The parents are contiguous and in key order, and their manifests are final. `dedup` is that of the new segment. Of
+    the parents in `given_up` only what can be read is taken.
     """
 
     store: str
@@ -108,6 +109,7 @@ class MaterialiseSpec:
     epoch: int
     parents: tuple[int, ...]
     dedup: dict[str, Any]
+    given_up: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -235,6 +235,16 @@ class DedupWindow:
         whole._bound()
         return whole
 
+    def incomplete(self) -> DedupWindow:
+        """A window that knows what this one knows, and says of any client that it may have forgotten later requests."""
+        window = DedupWindow()
+        window._take_all(self)
+        window._forgot = True
+        window._clients = {client: known.doubtful() for client, known in window._clients.items()}
+        window._minute, window._unsynced = self._minute, deque(self._unsynced)
+        window._bound()
+        return window
+
     def to_carry(self) -> dict[str, Any]:
         """The document for the owner of a child, and for its manifest. All known requests must be durable."""
         return self._document({})

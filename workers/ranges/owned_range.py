@@ -102,8 +102,9 @@ class OwnedRange:
         """Let clients read the files of the range themselves, if it has some. `slot`: the slot of the range."""
         if slot is not None and self.segment is not None and self.role is ORDINARY and not slot.is_open:
             self.slot = slot
-            overlay = self.overlay
-            slot.open(self.epoch, self.segment.manifest.version, bool(overlay.active.lsn_first), bool(overlay.runs))
+            overlay, active = self.overlay, self.overlay.active
+            in_memory = bool(active.lsn_first), bool(overlay.runs), None if active.cleared else active.entries.keys()
+            slot.open(self.epoch, self.segment.manifest.version, *in_memory)
 
     def adopt(self, windows: Sequence[DedupWindow], lsn_durable: int) -> None:
         """Accept writes from now on. `windows`: the dedup windows of the parents."""

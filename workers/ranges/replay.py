@@ -2,12 +2,13 @@
 
 The recovery (workers/wal/recovery.py) has verified the log and made it durable, so replayed writes may be served. Many
 records hold a single write, so the records of a range are collected and applied together. Single puts and deletes are
-collected many at a time, all others one by one.
+collected many at a time, all others one by one. The columns of a run are cut once for all of its ranges.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
 from itertools import pairwise, repeat
 from typing import NamedTuple
 
@@ -59,18 +60,48 @@ def replay(ranges: Mapping[int, OwnedRange], runs: Iterable[RecordRun], log_id: 
     kept: list[int] = []
     newest_segment = clock_ms = 0
     for run in runs:
-        for segment, kind, records in _alike(run.by_segment()):
+        ordered = run.by_segment()
+        cut = _CutRun(ordered)
+        for segment, kind, begin, end in _alike(ordered.headers):
             newest_segment = max(newest_segment, segment)
             of_range = waiting.get(segment)
             if of_range is not None:
-                of_range.take(records, kind)
+                of_range.take(cut, kind, begin, end)
             elif segment in ranges:
-                kept.append(records.lsn_first)
+                kept.append(int(ordered.headers["lsn"][begin]))
             elif not segment:
-                clock_ms = max(clock_ms, *map(moment_of_clock, records.records()))
+                clocks = ordered.pick(slice(begin, end)).records()
+                clock_ms = max(clock_ms, *map(moment_of_clock, clocks))
     for of_range in waiting.values():
         of_range.apply()
     return Replayed(min(kept, default=None), newest_segment, clock_ms)
+
+
+class _CutRun:
+    """The records of a run, and the columns of all of them, each cut when it is first asked for."""
+
+    def __init__(self, run: RecordRun) -> None:
+        self.run = run
+
+    @cached_property
+    def keys(self) -> list[bytes]:
+        """The column of keys of each record."""
+        return self.run.keys()
+
+    @cached_property
+    def values(self) -> list[bytes]:
+        """The column of values of each record."""
+        return self.run.values()
+
+    @cached_property
+    def key_bytes(self) -> list[int]:
+        """The size of the keys before each record, and of all."""
+        return _sums(self.run.headers["keys_bytes"])
+
+    @cached_property
+    def value_bytes(self) -> list[int]:
+        """The size of the values before each record, and of all."""
+        return _sums(self.run.headers["values_bytes"])
 
 
 class _Waiting:
@@ -93,13 +124,18 @@ class _Waiting:
         self._lsn_first = self._lsn_last = 0
         self._payload_bytes = 0
 
-    def take(self, run: RecordRun, kind: int) -> None:
-        """Collect those of the records that are above the checkpoint of the range. `kind`: see _kinds_of_single."""
-        if run.lsn_first <= self._checkpoint:
-            run = run.pick(run.headers["lsn"] > self._checkpoint)
-        if kind and len(run) > FEW_RECORDS:
-            self._take_single(run, kind == _DELETE)
+    def take(self, cut: _CutRun, kind: int, begin: int, end: int) -> None:
+        """Collect the records of a run from `begin` to `end` that are above the checkpoint of the range.
+
+        Their LSNs ascend. `kind`: see _kinds_of_single.
+        """
+        lsns = cut.run.headers["lsn"]
+        if lsns[begin] <= self._checkpoint:
+            begin += int(np.searchsorted(lsns[begin:end], self._checkpoint, side="right"))
+        if kind and end - begin > FEW_RECORDS:
+            self._take_single(cut, kind == _DELETE, begin, end)
         else:
+            run = cut.run.pick(slice(begin, end))
             for place, record in enumerate(run.records()):
                 self._take_any(record, run.headers[place : place + 1])
 
@@ -121,16 +157,18 @@ class _Waiting:
         self._may_expire = False
         self._clients, self._sequences, self._results = [], [], []
 
-    def _take_single(self, run: RecordRun, deletes: bool) -> None:
+    def _take_single(self, cut: _CutRun, deletes: bool, begin: int, end: int) -> None:
         """Collect records of one entry each: either puts or deletes."""
-        while run:
+        while begin < end:
             self._make_way_for(deletes)
-            room = COLLECTED_ENTRIES - len(self._keys)
-            taken, run = run.pick(slice(room)), run.pick(slice(room, None))
-            self._keys += taken.keys()
+            until = min(end, begin + COLLECTED_ENTRIES - len(self._keys))
+            self._keys += cut.keys[begin:until]
+            payload_bytes = cut.key_bytes[until] - cut.key_bytes[begin]
             if not deletes:
-                self._values += taken.values()
-            self._note(taken.headers, taken.payload_bytes, repeat(None, len(taken)))
+                self._values += cut.values[begin:until]
+                payload_bytes += cut.value_bytes[until] - cut.value_bytes[begin]
+            self._note(cut.run.headers[begin:until], payload_bytes, repeat(None, until - begin))
+            begin = until
 
     def _take_any(self, record: Record, header: Headers) -> None:
         """Collect one record of any kind."""
@@ -189,15 +227,21 @@ class _Waiting:
         self._payload_bytes += payload_bytes
 
 
-def _alike(run: RecordRun) -> Iterator[tuple[int, int, RecordRun]]:
-    """Segment, kind (see _kinds_of_single) and records of each piece of a run that is in the order of segments."""
-    if len(run) == 1:
-        yield int(run.headers["segment"][0]), 0, run
+def _alike(headers: Headers) -> Iterator[tuple[int, int, int, int]]:
+    """Segment, kind (see _kinds_of_single), begin and end of each piece of a run that is in the order of segments."""
+    if len(headers) == 1:
+        yield int(headers["segment"][0]), 0, 0, 1
         return
-    segments, kinds = run.headers["segment"], _kinds_of_single(run.headers)
+    segments, kinds = headers["segment"], _kinds_of_single(headers)
     changes = (segments[1:] != segments[:-1]) | (kinds[1:] != kinds[:-1])
-    for begin, end in pairwise([0, *(np.flatnonzero(changes) + 1).tolist(), len(run)]):
-        yield int(segments[begin]), int(kinds[begin]), run.pick(slice(begin, end))
+    for begin, end in pairwise([0, *(np.flatnonzero(changes) + 1).tolist(), len(headers)]):
+        yield int(segments[begin]), int(kinds[begin]), begin, end
+
+
+def _sums(sizes: npt.NDArray[np.uint32]) -> list[int]:
+    """The sum of the sizes before each, and of all."""
+    sums: list[int] = [0, *np.cumsum(sizes, dtype=np.int64).tolist()]
+    return sums
 
 
 def _kinds_of_single(headers: Headers) -> npt.NDArray[np.uint8]:

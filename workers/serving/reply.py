@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from shardstore.access.rights import allows, denial
 from shardstore.errors import Busy, Corruption, InvalidRequest, ScanInvalidated, ShardstoreError, Unavailable
 from shardstore.limits import CREDITS, MILLISECOND_NS
 from shardstore.seams.effects import Effect, Received, Send
@@ -25,6 +26,13 @@ def refuse_malformed(event: Received, flaw: str) -> list[Effect]:
     except (IndexError, MalformedMessage):
         return []
     return [] if header.status else [Asker(event.link, event.peer, header).refuse(Status.INVALID, Refusal(flaw))]
+
+
+def refuse_denied(event: Received, header: Header) -> list[Effect]:
+    """Reply DENIED, if the role of the sender does not allow the operation; else nothing."""
+    if allows(event.role, header.op):
+        return []
+    return [Asker(event.link, event.peer, header).refuse(Status.DENIED, Refusal(denial(event.role, header.op)))]
 
 
 @dataclass(slots=True, eq=False)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from shardstore.errors import Corruption, ShardstoreError
+from shardstore.errors import Corruption, ShardstoreError, StorageFailure
 from shardstore.identifiers import tag_of_store
 from shardstore.limits import MILLISECOND_NS
 from shardstore.seams.effects import Effect, Send
 from shardstore.seams.filesystem import Filesystem
 from shardstore.tables.cache import SegmentCache
 from shardstore.tables.cut_keys import cut_keys
-from shardstore.tables.manifest import Manifest
+from shardstore.tables.manifest import Manifest, read_manifest
 from shardstore.tables.segment import Segment
 from shardstore.wire.link_names import ROUTER
 from shardstore.wire.messages import Assignment, Assignments, Refusal
@@ -19,6 +19,7 @@ from shardstore.wire.topology import Relative
 from shardstore.wire.wire_format import Flag, Header, Op, Status
 from shardstore.workers.board.worker_board import WorkerBoard
 from shardstore.workers.load.range_size import RangeSize, size_of
+from shardstore.workers.ranges.dedup import DedupWindow
 from shardstore.workers.ranges.inheritance import Inheritance
 from shardstore.workers.ranges.owned_range import OwnedRange
 from shardstore.workers.ranges.range_opener import open_child, open_range
@@ -58,7 +59,7 @@ class Holdings:
         self.ranges: dict[int, OwnedRange] = {}
         self.windows = WindowShare(window_bytes)
         self._reopening = Reopening(filesystem, store)
-        self.changes = LocalChanges(worker, store, self.ranges, self._open, board)
+        self.changes = LocalChanges(worker, store, self.ranges, self._open, self._window_in_files, board)
 
     def take(self, assignments: Assignments) -> list[int]:
         """Open new ranges, and take over epochs and orders. Returns the segments that are no longer assigned."""
@@ -82,9 +83,15 @@ class Holdings:
             if segment not in parents:
                 owned.show(self._board.slot_of(segment))
 
-    def lost(self, segments: Iterable[int]) -> int | None:
-        """The first of these segments that is not fenced here; None if all are."""
-        return next((segment for segment in segments if not self.ranges[segment].role.is_fenced), None)
+    def why_to_stop(self, left: Iterable[int]) -> str:
+        """Why this process must end, with what the router gave it; empty if it need not.
+
+        `left`: segments that are no longer assigned. All of them must be fenced here.
+        """
+        for segment in left:
+            if not self.ranges[segment].role.is_fenced and not self.changes.why_to_stop():
+                return f"the route map does not know segment {segment}, which is served here: the map is out of date"
+        return self.changes.why_to_stop()
 
     def serving(self) -> dict[int, int]:
         """The epochs, by segment, of the ranges that are served, or will be once they are adopted."""
@@ -174,6 +181,14 @@ class Holdings:
         """Open a parent, or a child, which may have no files yet and reads its inheritance then."""
         assignment = Assignment(relative.segment, relative.start, relative.end, epoch, create=False)
         return self._opened(assignment, inheritance)
+
+    def _window_in_files(self, segment: int) -> DedupWindow:
+        """The dedup window of a segment that is given up: what its manifest says, or nothing if that is unreadable."""
+        try:
+            document = read_manifest(self._filesystem, self._store, segment).dedup
+            return DedupWindow.from_document(document).incomplete()
+        except (Corruption, StorageFailure, FileNotFoundError):
+            return DedupWindow().incomplete()
 
     def _opened(self, assignment: Assignment, inheritance: Inheritance | None = None) -> OwnedRange:
         version_logged = self._versions.get(assignment.segment, 0)

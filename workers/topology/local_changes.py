@@ -8,6 +8,9 @@ See shardstore/wire/topology.py for the stages of a change.
 A worker does not store this state: after a restart the router orders the change again, and the log and the manifests
 show how far it had come. If this worker owns all parents and children, the children are adopted in the same step that
 fences the parents, so there is always an owner that accepts writes.
+
+An operator may resolve a change. This worker never opens a segment that was abandoned by that. If it has one open, it
+stops, to be started again without it: `why_to_stop`.
 """
 
 from __future__ import annotations
@@ -16,15 +19,16 @@ from collections import deque
 from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import replace
 
-from shardstore.limits import MILLISECOND_NS
+from shardstore.limits import MILLISECOND_NS, REFUSAL_CHARACTERS_MAX
 from shardstore.seams.clock import NEVER_NS
-from shardstore.seams.effects import Effect, Send
+from shardstore.seams.effects import Effect, Send, Stop
 from shardstore.wire.link_names import ROUTER
 from shardstore.wire.messages import encode
 from shardstore.wire.topology import Change, Order, Progress, Relative
 from shardstore.wire.wire_format import Header, Op
 from shardstore.workers.board.worker_board import WorkerBoard
 from shardstore.workers.jobs.specs import MaterialiseSpec
+from shardstore.workers.load.range_size import size_of
 from shardstore.workers.maintenance.queue import MaintenanceQueue
 from shardstore.workers.ranges.dedup import DedupWindow
 from shardstore.workers.ranges.inheritance import Inheritance
@@ -50,13 +54,21 @@ class LocalChanges:
     """
 
     def __init__(
-        self, worker: int, store: str, ranges: dict[int, OwnedRange], open_range: OpenRange, board: WorkerBoard
+        self,
+        worker: int,
+        store: str,
+        ranges: dict[int, OwnedRange],
+        open_range: OpenRange,
+        window_in_files: Callable[[int], DedupWindow],
+        board: WorkerBoard,
     ) -> None:
         self._worker = worker
         self._store = store
         self._ranges = ranges
         self._open_range = open_range
+        self._window_in_files = window_in_files
         self._board = board
+        self._to_be_reopened = ""
         self.orders: dict[int, Order] = {}
         """The changes under way, by number."""
         self._reported: dict[int, Progress] = {}
@@ -73,12 +85,20 @@ class LocalChanges:
         return {parent.segment for order in self.orders.values() for parent in order.change.parents}
 
     def parents_elsewhere(self, owned: OwnedRange) -> list[Relative]:
-        """The parents of a child that other workers own."""
+        """The parents of a child that are not open here: those that other workers own, or that are given up."""
         for order in self.orders.values():
             if _is_child(owned, order.change):
                 parents = order.change.parents_over(owned.key_range)
-                return [parent for parent in parents if parent.worker != self._worker]
+                return [parent for parent in parents if not self._is_here(parent, order.change)]
         return []
+
+    def why_to_stop(self) -> str:
+        """Why this process must end, and another one go on; empty if it need not."""
+        for order in self.orders.values():
+            for each in order.change.abandoned:
+                if each.worker == self._worker and each.segment in self._ranges:
+                    return f"segment {each.segment}, which is open here, was given up by an operator"
+        return self._to_be_reopened
 
     def full_disk_elsewhere(self, owned: OwnedRange) -> str:
         """What fails at the owners of a child's parents because their disk is full; empty if nothing does."""
@@ -91,8 +111,15 @@ class LocalChanges:
         mine = [each.segment for each in (*change.parents, *change.children) if each.worker == self._worker]
         if any(segment in self._retired for segment in mine):
             return
+        former = self.orders.get(change.number)
+        if former is not None and former.change != change:
+            failed = [child.segment_id for child in self._here(change.children) if child.job_damage]
+            if failed:
+                self._to_be_reopened = f"an operator has resolved what kept segment {failed[0]} from having files"
         self.orders[change.number] = order
-        for parent in change.parents:
+        if not self.why_to_stop():
+            self._forget(change.instead_of)
+        for parent in change.kept_parents:
             if parent.worker == self._worker and parent.segment not in self._ranges:
                 self._ranges[parent.segment] = self._open_range(parent, parent.epoch, None)
             if parent.worker == self._worker:  # requests from the owners of children have this epoch
@@ -103,9 +130,9 @@ class LocalChanges:
         self._report_due_ns = 0
 
     def advance(self, writes: WritePath, maintenance: MaintenanceQueue, now_ns: int) -> list[Effect]:
-        """Do what can be done now, and report it to the router."""
-        effects: list[Effect] = []
-        for order in self.orders.values():
+        """Do what can be done now, and report it to the router. Returns a Stop if this process must end."""
+        effects: list[Effect] = [Stop(why)] if (why := self.why_to_stop()) else []
+        for order in () if effects else self.orders.values():
             effects += self._fence(order.change, writes, maintenance, now_ns)
             effects += self._reach(order, writes)
             if writes.clock.has_reached(order.clock_ms):
@@ -128,15 +155,22 @@ class LocalChanges:
     def end(self, change: int) -> None:
         """End a change that is done, unless a parent is still here.
 
-        Then its progress is still reported, and the router replies that the parent can be removed.
+        Then its progress is still reported, and the router replies that the parent can be removed. If a child here
+        lacks files, the change was not done but cancelled: the order for what takes its place is about to come.
         """
         order = self.orders.get(change)
         if order is None or self._here(order.change.parents):
             return
-        del self.orders[change]
+        if any(child.role in (WAITING, ADOPTED) for child in self._here(order.change.children)):
+            return
+        self._forget(change)
+
+    def _forget(self, change: int) -> None:
+        """Forget an order, and what was kept of its change."""
+        order = self.orders.pop(change, None)
         self._reported.pop(change, None)
         self._durable_first.pop(change, None)
-        for child in order.change.children:
+        for child in order.change.children if order else ():
             self._carried.pop(child.segment, None)
 
     def retire(self, segments: Iterable[int], scanned: Callable[[OwnedRange], bool]) -> list[int]:
@@ -183,7 +217,7 @@ class LocalChanges:
     def _open_child(self, change: Change, child: Relative, epoch: int) -> None:
         if child.segment not in self._ranges:
             parents = change.parents_over(child.key_range)
-            here = [self._ranges[parent.segment] for parent in parents if parent.worker == self._worker]
+            here = [self._ranges[parent.segment] for parent in parents if self._is_here(parent, change)]
             inheritance = Inheritance(here, is_remote=len(here) < len(parents))
             self._ranges[child.segment] = self._open_range(child, epoch, inheritance)
         self._ranges[child.segment].raise_epoch(epoch)
@@ -234,16 +268,26 @@ class LocalChanges:
                 child.adopt(windows, lsn_durable)
 
     def _windows(self, order: Order, child: OwnedRange) -> list[DedupWindow] | None:
-        """The dedup windows of a child's parents; None until all parents of the change are fenced."""
-        parents = order.change.parents_over(child.key_range)
-        if order.change.is_local:
-            here = self._here(order.change.parents)
+        """The dedup windows of a child's parents; None until all parents of the change are fenced or gone.
+
+        A window that may lack requests says so: of a parent that is given up, unless it came in time, and of a parent
+        whose discarded children may have applied some.
+        """
+        change = order.change
+        if not order.is_settled:
+            return None
+        if change.is_local:
+            here = self._here(change.parents)
             if not all(parent.role.is_fenced for parent in here):
                 return None
-            return [self._ranges[parent.segment].dedup for parent in parents]
-        if not order.windows:
+            known = {parent.segment_id: parent.dedup for parent in here}
+        elif not all(parent.segment in order.windows for parent in change.kept_parents):
             return None
-        return [DedupWindow.from_document(order.windows[parent.segment]) for parent in parents]
+        else:
+            known = {segment: DedupWindow.from_document(window) for segment, window in order.windows.items()}
+        parents = [parent.segment for parent in change.parents_over(child.key_range)]
+        windows = [known[parent] if parent in known else self._window_in_files(parent) for parent in parents]
+        return [window.incomplete() for window in windows] if change.discarded else windows
 
     def _materialise(self, order: Order, maintenance: MaintenanceQueue) -> None:
         change = order.change
@@ -255,9 +299,8 @@ class LocalChanges:
             if lacks_files and child.segment_id not in maintenance.materialisations:
                 parents = tuple(parent.segment for parent in change.parents_over(child.key_range))
                 keys, dedup = child.key_range, self._carried[child.segment_id].to_carry()
-                maintenance.materialise(
-                    MaterialiseSpec(self._store, child.segment_id, keys.start, keys.end, child.epoch, parents, dedup)
-                )
+                common = self._store, child.segment_id, keys.start, keys.end, child.epoch, parents, dedup
+                maintenance.materialise(MaterialiseSpec(*common, change.given_up))
 
     def _report(self, order: Order, clock: HybridClock, now_ns: int) -> list[Effect]:
         """Report the progress of a change to the router: if there is news, and at intervals."""
@@ -270,6 +313,8 @@ class LocalChanges:
             [child.segment_id for child in children if child.role is not WAITING],
             [parent.segment_id for parent in parents if _is_drained(parent)],
             [child.segment_id for child in children if child.segment is not None],
+            dropped=[each.segment for each in change.abandoned if each.segment not in self._ranges],
+            trouble={each.segment_id: why for each in (*parents, *children) if (why := _trouble_of(each))},
         )
         if progress == self._reported.get(change.number) and now_ns < self._report_due_ns:
             return []
@@ -279,12 +324,25 @@ class LocalChanges:
             carried = {parent.segment_id: parent.dedup.to_carry() for parent in asked}
             clock_ms = clock.now_ms() if any(parent.may_expire for parent in asked) else 0
             progress = replace(progress, fenced=progress.fenced | carried, clock_ms=clock_ms)
+        sizes = {each.segment_id: size_of(each) for each in (*parents, *children) if not each.damage}
+        in_memory = {segment: len(self._ranges[segment].overlay) for segment in sizes}
+        in_bytes = {segment: size.overlay_bytes for segment, size in sizes.items()}
+        progress = replace(progress, entries=in_memory, bytes=in_bytes)
         return [Send(ROUTER, b"", (Header(Op.PROGRESS).encode(), encode(progress)))]
+
+    def _is_here(self, parent: Relative, change: Change) -> bool:
+        """Whether this worker has a parent of a change open."""
+        return parent.worker == self._worker and parent.segment not in change.given_up
 
     def _here(self, relatives: Sequence[Relative]) -> list[OwnedRange]:
         """Those of these ranges that are here. A child may be gone: a later change may have replaced it already."""
         mine = [each.segment for each in relatives if each.worker == self._worker]
         return [self._ranges[segment] for segment in mine if segment in self._ranges]
+
+
+def _trouble_of(owned: OwnedRange) -> str:
+    """What keeps a range from going on in a change; empty if nothing does."""
+    return str(owned.damage or owned.job_damage or owned.last_failure)[:REFUSAL_CHARACTERS_MAX]
 
 
 def _is_child(owned: OwnedRange, change: Change) -> bool:

@@ -16,7 +16,7 @@ from shardstore.client.calls.operations import CALLS_OUTSTANDING
 from shardstore.client.direct.ask import ASK, Ask, InMemory
 from shardstore.client.direct.direct_reads import DirectReads
 from shardstore.client.session import endings
-from shardstore.errors import Busy, OutcomeUnknown, ShardstoreError, Unavailable
+from shardstore.errors import AccessDenied, Busy, OutcomeUnknown, ShardstoreError, Unavailable
 from shardstore.tables.not_ready import NOT_READY, NotReady
 from shardstore.wire.wire_format import Op
 
@@ -123,7 +123,7 @@ class AsyncCallRunner:
         except CancelledError as cancelled:
             self._tell_of(cancelled, under_way, done)
             raise
-        except (Busy, Unavailable, OutcomeUnknown):
+        except (Busy, Unavailable, AccessDenied, OutcomeUnknown):
             if not is_write(call):
                 raise
             failure = endings.error_of_all(await self._ends(under_way, done), done)

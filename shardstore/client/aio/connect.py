@@ -21,8 +21,9 @@ def connect_async(
     fork: str = REOPEN,
     direct_reads: bool = True,
     memory: int | str = DIRECT_READS_MEMORY,
+    key: str | os.PathLike[str] | None = None,
 ) -> Connecting:
-    """Connect to a cluster on this host, found by its data directory or its url.
+    """Connect to a cluster, found by its data directory on this host or by its url.
 
     This returns at once; `await` or `async with` connect, and raise the errors.
 
@@ -36,15 +37,18 @@ def connect_async(
         direct_reads: Read keys and scan in the files of the store where that is possible; False: always ask a worker.
             An error of the disk under such a file ends the program. See docs/architecture/direct_reads.md.
         memory: For the indexes of these files: a number of bytes, or text like "64MiB". An open scan may take 16 MiB.
+        key: The path of a key file (`shardstore keys new`), for a tcp url of a store that asks for keys. None: what the
+            variable SHARDSTORE_KEY says. See docs/security.md.
 
     Returns:
         An awaitable: `await` gives an AsyncClient for the running event loop, `async with` one that it closes.
 
     Raises:
         InvalidRequest: An argument is not allowed, or `where` and both variables are missing.
+        AccessDenied: The store does not let this client in.
         Unavailable: No router answered: within `timeout`, or within 2 seconds if nobody listens.
     """
-    return Connecting(_connected(timeout, lambda: surroundings_of(where, direct, fork, direct_reads, memory)))
+    return Connecting(_connected(timeout, lambda: surroundings_of(where, direct, fork, direct_reads, memory, key)))
 
 
 async def _connected(timeout: float | None, surroundings: Callable[[], Surroundings]) -> AsyncClient:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from shardstore.client.calls import administration
 from shardstore.client.calls.calls import Administer
-from shardstore.wire.admin_messages import AdminReply, PlannedChange, RangeRow
+from shardstore.wire.admin_messages import AdminReply, Loss, PendingChange, PlannedChange, RangeRow
 
 
 class Admin:
@@ -119,6 +119,50 @@ class Admin:
             Closed: The client was closed.
         """
         return self._call(administration.ranges(timeout)).ranges
+
+    def changes(self, *, timeout: float | None = None) -> list[PendingChange]:
+        """Return the changes of ranges that are under way, and what each waits for.
+
+        Args:
+            timeout: Seconds; None is 30.
+
+        Returns:
+            A row for each change, the oldest first.
+
+        Raises:
+            InvalidRequest: `timeout` is not allowed.
+            Unavailable: Nobody answered in time.
+            Closed: The client was closed.
+        """
+        return self._call(administration.changes(timeout)).pending
+
+    def resolve_change(
+        self, change: int, how: str, *, dry_run: bool = False, timeout: float | None = None
+    ) -> list[Loss]:
+        """Cancel or complete a change that cannot go on, because a parent is damaged or its worker does not come back.
+
+        Cancelled, the ranges are again as they were before the change, with what they held then. Completed, the new
+        ranges get what can be read of the old ones. In either case new segments or those of the change are served,
+        never the old ones again. Directories of segments that are given up are set aside, not removed. Workers that
+        have such a segment open are restarted.
+
+        Args:
+            change: Its number, as in `changes`.
+            how: "cancel" or "complete".
+            dry_run: Return what may be lost, and do nothing.
+            timeout: Seconds; None is 30. What has begun continues after it.
+
+        Returns:
+            What may be lost, nothing else is; an empty list if nothing is.
+
+        Raises:
+            InvalidRequest: An argument is not allowed, or it cannot be done; the message says why.
+            OutcomeUnknown: It was not complete in time, or the router died. Look at `changes`.
+            Unavailable: Nobody answered in time. Nothing was begun.
+            StorageFailure: The disk takes no new route map. Nothing was begun.
+            Closed: The client was closed. What was begun continues.
+        """
+        return self._call(administration.resolve_change(change, how, dry_run, timeout)).losses
 
     def add_worker(self, *, dry_run: bool = False, timeout: float | None = None) -> int:
         """Start another worker. It has no ranges yet, and may not serve yet when this returns.

@@ -14,7 +14,7 @@ from shardstore.client.calls.calls import Call, Many, is_write
 from shardstore.client.calls.operations import CALLS_OUTSTANDING
 from shardstore.client.direct.ask import ASK, Ask
 from shardstore.client.session import endings
-from shardstore.errors import Busy, OutcomeUnknown, ShardstoreError, Unavailable
+from shardstore.errors import AccessDenied, Busy, OutcomeUnknown, ShardstoreError, Unavailable
 from shardstore.tables.not_ready import NOT_READY
 from shardstore.wire.wire_format import Op
 
@@ -87,7 +87,7 @@ class CallRunner:
         call = under_way.popleft()
         try:
             return self._pump.wait(call)
-        except (Busy, Unavailable, OutcomeUnknown) as error:
+        except (Busy, Unavailable, AccessDenied, OutcomeUnknown) as error:
             if not is_write(call):
                 raise
             ends = [error, *map(self._end_of, under_way)]

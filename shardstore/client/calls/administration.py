@@ -9,6 +9,7 @@ from shardstore.client.calls.calls import Administer
 from shardstore.errors import InvalidRequest
 from shardstore.limits import WORKERS_MAX
 from shardstore.wire.admin_messages import Action, AdminRequest
+from shardstore.wire.topology import Resolution
 
 
 def split(key: Any, dry_run: bool, timeout: float | None) -> Administer:
@@ -34,6 +35,20 @@ def rebalance(dry_run: bool, timeout: float | None) -> Administer:
 def ranges(timeout: float | None) -> Administer:
     """List all ranges."""
     return _call(timeout, AdminRequest(Action.RANGES.value))
+
+
+def changes(timeout: float | None) -> Administer:
+    """List the changes of ranges that are under way."""
+    return _call(timeout, AdminRequest(Action.CHANGES.value))
+
+
+def resolve_change(change: Any, how: Any, dry_run: bool, timeout: float | None) -> Administer:
+    """Cancel or complete a change that cannot go on."""
+    if type(change) is not int or not 0 < change < 2**64:
+        raise InvalidRequest(f"a change is named by its number, as in `changes`, not {change!r}")
+    if type(how) is not str or how not in list(Resolution):
+        raise InvalidRequest(f"how is 'cancel' or 'complete', not {how!r}")
+    return _call(timeout, AdminRequest(Action.RESOLVE.value, dry_run=dry_run, change=change, resolution=str(how)))
 
 
 def keep_together(prefix: bytes, timeout: float | None) -> Administer:

@@ -105,7 +105,8 @@ class Many(Call):
     """One operation on many keys. GET settles with the list of values, None for a key without one.
 
     `parts`: the number of parts into which it was cut. `applied`: of a write, the sequence and segment of each part
-    that is answered. `rest_of`: the keys are those of a larger batch that were not read before.
+    that is answered. `denied`: the error of a part that the role of the client does not allow, until all parts are
+    answered. `rest_of`: the keys are those of a larger batch that were not read before.
     """
 
     op: Op
@@ -116,6 +117,7 @@ class Many(Call):
     flags: int = field(default=0, init=False)
     rest_of: SomeRead | None = field(default=None, init=False)
     applied: list[tuple[int, int]] = field(default_factory=list, init=False)
+    denied: Exception | None = field(default=None, init=False)
 
     def add_parts(self, more: int) -> None:
         """Count this many more parts. Before it is cut, a call is one part."""
@@ -266,7 +268,7 @@ class Maintain(Call):
 class DeleteRange(Call):
     """The deletion of all keys in [start, end); empty bounds are open. It has a part in each segment with such keys.
 
-    `parts` and `applied`: as those of a Many.
+    `parts`, `applied` and `denied`: as those of a Many.
     """
 
     start: bytes
@@ -274,6 +276,7 @@ class DeleteRange(Call):
     op: Op = Op.DELETE_RANGE
     parts: int = field(default=1, init=False)
     applied: list[tuple[int, int]] = field(default_factory=list, init=False)
+    denied: Exception | None = field(default=None, init=False)
 
     def add_parts(self, more: int) -> None:
         """Count this many more parts. Before it is cut, a call is one part."""

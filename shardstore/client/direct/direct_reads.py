@@ -41,6 +41,8 @@ class DirectReads:
         self._refused: tuple[str, RouteMap, Boundaries] | None = None
         self.direct = 0
         self.asked = 0
+        self._asked_for_any_key = 0
+        """As many of these keys as former readers left to workers since any key could be in memory."""
 
     def follow(self, store: str, routes: RouteMap, boundaries: Boundaries) -> None:
         """Read by these routes from now on. Any thread may call this."""
@@ -111,7 +113,9 @@ class DirectReads:
 
     def statistics(self) -> OwnReadsStats:
         """Return how many keys were read which way."""
-        return {"from_files": self.direct, "from_workers": self.asked}
+        of_reader = self._reader.refused.any_key if self._reader is not None else 0
+        any_key = self._asked_for_any_key + of_reader
+        return {"from_files": self.direct, "from_workers": self.asked, "asked_for_any_key": any_key}
 
     def page(self, call: ScanPage) -> Page | Ask:
         """Return a page of a scan that holds nothing in its range yet, or ASK."""
@@ -135,15 +139,21 @@ class DirectReads:
 
     def begin_anew(self) -> None:
         """Drop the reader, which may be in the middle of a step: a read was interrupted, or cut off by a fork."""
-        self._reader = None
+        self._drop_reader()
 
     def close(self) -> None:
         """Let go of all files."""
-        self._followed = self._reader = None
+        self._drop_reader()
+        self._followed = None
+
+    def _drop_reader(self) -> None:
+        reader, self._reader = self._reader, None
+        if reader is not None:
+            self._asked_for_any_key += reader.refused.any_key
 
     def _made(self, followed: tuple[str, RouteMap, Boundaries]) -> Reader | None:
         """Make the reader, unless that failed since the latest routes came."""
-        self._reader = None
+        self._drop_reader()
         if self._refused is not followed:
             self._reader = self._open_reader(followed[0])
             self._refused = None if self._reader is not None else followed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from itertools import repeat
 from operator import is_not
 from typing import NamedTuple, TypeAlias, TypeVar
@@ -34,6 +35,14 @@ from shardstore.wire.board_format import (
 )
 from shardstore.wire.route_map import Route
 
+
+@dataclass(slots=True)
+class LeftToWorkers:
+    """How many keys the reader of a store left to workers since any key may be in memory."""
+
+    any_key: int = 0
+
+
 TRIES = 2
 """How often a read is tried, as the slot may change meanwhile."""
 _Doubt = TypeVar("_Doubt")
@@ -53,7 +62,9 @@ class _Look(NamedTuple):
 class ReadableRange:
     """A range as its route names it. `at` is the number of the first word of its slot on the board."""
 
-    def __init__(self, route: Route, board: OpenBoard, at: int, files: OpenFiles, wall: WallClock) -> None:
+    def __init__(
+        self, route: Route, board: OpenBoard, at: int, files: OpenFiles, wall: WallClock, refused: LeftToWorkers
+    ) -> None:
         self.route = route
         self.board = board
         self._words, self._filters = board.memory
@@ -62,6 +73,7 @@ class ReadableRange:
         self._segment, self._epoch = int(route.segment), int(route.epoch)
         self._files = files
         self._wall = wall
+        self._refused = refused
         self._look: _Look | None = None
         self._empty: tuple[int, EmptyRanges] | None = None
 
@@ -82,6 +94,7 @@ class ReadableRange:
         _, active, sealed, segment = look
         digest = digest_of(key)
         if (active and self._is_in_memory(active, digest)) or (sealed and self._is_in_memory(sealed, digest)):
+            self._refused.any_key += ANY_KEY in (active, sealed)
             return IN_MEMORY
         if segment is None:
             return NOT_READY
@@ -104,6 +117,7 @@ class ReadableRange:
                 former = self._look
                 if (former is None or former.sequence != sequence) and self._words[self._sequence_at] == sequence:
                     self._look = _Look(sequence, active, sealed, None)
+                self._refused.any_key += ANY_KEY in (active, sealed)
                 return IN_MEMORY
             segment = self._files.segment(self._segment, version)
             found = self._shown(segment.get(key, digest), ASK)
@@ -124,6 +138,7 @@ class ReadableRange:
             if slot is None:
                 return ASK
             if ANY_KEY in slot[2:]:
+                self._refused.any_key += len(wanted)
                 return IN_MEMORY
             sequence, version, active, sealed = slot
             read = self._may_be_read(active, sealed, wanted.digests)

@@ -13,7 +13,7 @@ from shardstore.client.calls.calls import Page, ScanPage
 from shardstore.client.calls.some_read import SomeRead
 from shardstore.client.direct.ask import ASK, IN_MEMORY, Ask, InMemory
 from shardstore.client.direct.open_files import OpenFiles
-from shardstore.client.direct.readable_range import ReadableRange
+from shardstore.client.direct.readable_range import LeftToWorkers, ReadableRange
 from shardstore.client.direct.slots import Slots
 from shardstore.client.direct.table_view import TableView
 from shardstore.errors import Corruption, StorageFailure
@@ -48,6 +48,7 @@ class Reader:
         tables_max: int,
     ) -> None:
         self.store = store
+        self.refused = LeftToWorkers()
         self._wall = wall
         self._slots = Slots(boards, store)
         self._files = OpenFiles(filesystem, store, memory_bytes, tables_max)
@@ -143,7 +144,7 @@ class Reader:
         if found is None:
             self._ranges.pop(route.segment, None)
             return None
-        readable = self._ranges[route.segment] = ReadableRange(route, *found, self._files, self._wall)
+        readable = self._ranges[route.segment] = ReadableRange(route, *found, self._files, self._wall, self.refused)
         return readable
 
     def _close_outdated(self) -> None:

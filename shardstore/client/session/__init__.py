@@ -8,6 +8,7 @@ requests_of_calls.py   makes the requests of a call, one for each segment
 lanes.py               requests, and the lanes in which they wait
 sender.py              moves requests from lanes onto links, and back
 succession.py          moves requests from a segment that is gone to those that replace it
+link_changes.py        what follows when a link over tcp comes up, is lost, or is refused
 replies.py             decodes replies
 refusals.py            replies that are not OK, as errors
 collector.py           combines the replies to the parts of a call

@@ -15,15 +15,20 @@ from shardstore.wire.wire_format import WRITES, Op
 
 
 class Collector:
-    """`settle` settles a call with its value, `submit` submits another call.
+    """`settle` settles a call with its value, `fail` with an error; `submit` submits another call.
 
     `succession` queues the rest of a request that was answered in part, before all others in its lane.
     """
 
     def __init__(
-        self, settle: Callable[[Call, Any], None], submit: Callable[[NewCalls], None], succession: Succession
+        self,
+        settle: Callable[[Call, Any], None],
+        fail: Callable[[Call, Exception], None],
+        submit: Callable[[NewCalls], None],
+        succession: Succession,
     ) -> None:
         self._settle = settle
+        self._fail = fail
         self._submit = submit
         self._succession = succession
 
@@ -47,8 +52,24 @@ class Collector:
             self._succession.put_first(Request(request.lane, Op.TAKE, [call]))
             return
         call.missing -= 1
-        if not call.missing:
+        if call.missing:
+            return
+        if isinstance(call, Many | DeleteRange) and call.denied is not None:
+            self._fail(call, call.denied)
+        else:
             self._settle(call, call.settled_with(content))
+
+    def deny(self, call: Call, error: Exception) -> None:
+        """Take that the role of this client does not allow one part of a call. The call fails with its last part.
+
+        Only then it is known whether another part was applied, as one may have been whose role has changed.
+        """
+        if isinstance(call, Many | DeleteRange):
+            call.missing -= 1
+            call.denied = error
+            if call.missing:
+                return
+        self._fail(call, error)
 
     def _take_values(self, call: Many, request: Request, values: list[bytes | None]) -> None:
         """Keep the values of a part. If they are only the first ones, ask for the rest."""

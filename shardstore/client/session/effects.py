@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import NamedTuple, TypeAlias
 
 from shardstore.client.calls.calls import Call
-from shardstore.seams.effects import Received, Send, SendFailed, Tick
+from shardstore.seams.effects import LinkEvent, Received, Send, SendFailed, Tick
 
 NewCalls: TypeAlias = list[Call]
 """Event: these calls were submitted. Single operations among them may be gathered into one request."""
@@ -40,5 +40,5 @@ class Disconnect(NamedTuple):
     link: str
 
 
-SessionEvent: TypeAlias = NewCalls | Abandon | Await | Received | SendFailed | Tick
+SessionEvent: TypeAlias = NewCalls | Abandon | Await | Received | LinkEvent | SendFailed | Tick
 SessionEffect: TypeAlias = Send | Connect | Disconnect | Call

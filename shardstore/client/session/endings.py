@@ -21,11 +21,12 @@ from shardstore.client.session.lane_map import LaneMap
 from shardstore.client.session.lanes import Request
 from shardstore.client.session.replies import place_of
 from shardstore.client.session.writer_pace import PRESSURE_MAX
-from shardstore.errors import Busy, InvalidRequest, OutcomeUnknown, ShardstoreError, Unavailable
+from shardstore.errors import AccessDenied, Busy, InvalidRequest, OutcomeUnknown, ShardstoreError, Unavailable
 from shardstore.wire.link_names import ROUTER
 
 LOWEST_KEY = b"\0"
 _MAY_BE_APPLIED = "the write, or a part of it, may have been applied"
+_NOT_APPLIED = Busy | Unavailable | InvalidRequest | AccessDenied
 _MAY_GO_ON = "the change may go on, or be done"
 
 
@@ -34,7 +35,7 @@ def error_of(call: Call, error: Exception, client: int, requests: Sequence[Reque
 
     `requests`: its requests that were sent and are not DONE.
     """
-    if not is_write(call) or not isinstance(error, Busy | Unavailable | InvalidRequest | OutcomeUnknown):
+    if not is_write(call) or not isinstance(error, _NOT_APPLIED | OutcomeUnknown):
         return error
     is_partly_applied = isinstance(call, Many | DeleteRange) and bool(call.applied)
     if not is_partly_applied and not any(request.unanswered for request in requests):
@@ -151,15 +152,15 @@ def token_of_all(ends: Iterable[BaseException | None], applied: int) -> OutcomeT
 def error_of_all(ends: Sequence[ShardstoreError | None], applied: int) -> ShardstoreError:
     """The error of a write of several calls. `ends` are the errors of its latest calls, None for success.
 
-    The first of them failed; `applied` earlier calls succeeded. An error other than Busy, Unavailable and
-    OutcomeUnknown takes precedence.
+    The first of them failed; `applied` earlier calls succeeded. An error other than Busy, Unavailable,
+    AccessDenied and OutcomeUnknown takes precedence.
     """
     first = ends[0]
     assert first is not None, "a write without an error needs none"
     if len(ends) == 1 and not applied:
         return first
     for error in ends:
-        if error is not None and not isinstance(error, Busy | Unavailable | OutcomeUnknown):
+        if error is not None and not isinstance(error, Busy | Unavailable | AccessDenied | OutcomeUnknown):
             return error
     token = token_of_all(ends, applied)
     if not token.parts and not token.applied:

@@ -16,6 +16,9 @@ from shardstore.wire.messages import Routes
 from shardstore.wire.route_map import InvalidRouteMap, Route, RouteMap
 from shardstore.wire.wire_format import MalformedMessage
 
+_REPORTS = "tcp://"
+"""Links to such endpoints report when they are up. Others are tried at once."""
+
 
 class LaneMap:
     """`lanes` are in key order. Until the first routes come there are none, and nothing can be routed.
@@ -24,9 +27,10 @@ class LaneMap:
     each worker has a channel.
     """
 
-    def __init__(self, direct: bool, reachable: Callable[[str], bool]) -> None:
+    def __init__(self, direct: bool, reach: Callable[[str], str]) -> None:
+        """`reach` takes the endpoints of a worker, and returns the one to connect to; empty if none can be reached."""
         self._direct = direct
-        self._reachable = reachable
+        self._reach = reach
         self._map: RouteMap | None = None
         self._workers: set[WorkerId] = set()
         self._starts: tuple[bytes, ...] = ()
@@ -79,6 +83,20 @@ class LaneMap:
         for channel in self.channels.values():
             if channel.link == link:
                 channel.direct = channel.connected
+
+    def set_up(self, link: str, is_up: bool) -> None:
+        """Note that the direct link to a worker can be used from now on, or not until it is up again."""
+        for channel in self.channels.values():
+            if channel.link == link and channel.linked:
+                channel.connected = channel.direct = is_up
+
+    def drop(self, link: str) -> list[Connect | Disconnect]:
+        """Do without the direct link to a worker until its endpoint changes. Returns the change of links."""
+        for channel in self.channels.values():
+            if channel.link == link and channel.linked:
+                channel.linked = channel.connected = channel.direct = False
+                return [Disconnect(link)]
+        return []
 
     def update(self, routes: Routes) -> tuple[list[Connect | Disconnect], list[Lane]] | None:
         """Go over to these routes. Returns the changes of links, and the lanes whose segments are gone.
@@ -135,12 +153,14 @@ class LaneMap:
         channel = self._channel_of(worker)
         if endpoint == channel.endpoint:
             return []
-        was_connected = channel.connected
+        was_linked = channel.linked
         channel.endpoint = endpoint
-        channel.connected = channel.direct = self._direct and bool(endpoint) and self._reachable(endpoint)
-        if channel.connected:
-            return [Connect(channel.link, endpoint)]
-        return [Disconnect(channel.link)] if was_connected else []
+        reached = self._reach(endpoint) if self._direct and endpoint else ""
+        channel.linked = bool(reached)
+        channel.connected = channel.direct = channel.linked and not reached.startswith(_REPORTS)
+        if channel.linked:
+            return [Connect(channel.link, reached)]
+        return [Disconnect(channel.link)] if was_linked else []
 
     def _channel_of(self, worker: WorkerId) -> Channel:
         return self.channels.setdefault(worker, Channel(f"worker:{worker}"))

@@ -142,8 +142,9 @@ Queued: TypeAlias = Single | Request
 class Channel:
     """The credits of one worker, or of the router itself, and the lanes that have something to send to it.
 
-    `link` is the direct link to it, if `connected`; `direct` says whether the link is trusted. Without it, messages go
-    through the router. A link that is not trusted is tried again when the timer of the channel is due.
+    `link` is the direct link to it, if it is `linked`, and `connected` while it can be used: over tcp, that is once it
+    is up. `direct` says whether the link is trusted. Without it, messages go through the router. A link that is
+    connected and not trusted is tried again when the timer of the channel is due.
 
     `in_flight` counts the messages that take a credit each, `barriers_free` those that take none.
 
@@ -154,6 +155,7 @@ class Channel:
     def __init__(self, link: str) -> None:
         self.link = link
         self.endpoint = ""
+        self.linked = False
         self.connected = False
         self.direct = False
         self.due_tick = 0
@@ -180,6 +182,7 @@ class Channel:
 
     def check_invariants(self) -> None:
         """Raise AssertionError if an invariant of this class does not hold."""
+        assert self.linked or not self.connected, "a link is connected that is not there"
         assert self.connected or not self.direct, "a link that is not connected is trusted"
         assert self.direct or not self.connected or self.due_tick, "a link without trust would never be tried again"
         assert all(lane.offered for lane in self.ready), "a lane is ready that was not offered"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from shardstore.errors import (
+    AccessDenied,
     Busy,
     Corruption,
     InvalidRequest,
@@ -18,7 +19,7 @@ from shardstore.errors import (
 from shardstore.wire.messages import Refusal
 from shardstore.wire.wire_format import Status
 
-_FINAL = frozenset((Status.INVALID, Status.FAILED, Status.TOO_OLD, Status.SCAN_INVALIDATED))
+_FINAL = frozenset((Status.INVALID, Status.FAILED, Status.TOO_OLD, Status.SCAN_INVALIDATED, Status.DENIED))
 
 
 class RefusedReply(NamedTuple):
@@ -39,6 +40,8 @@ class RefusedReply(NamedTuple):
         match self.status:
             case Status.INVALID:
                 return InvalidRequest(refusal.what)
+            case Status.DENIED:
+                return AccessDenied(refusal.what)
             case Status.FAILED if refusal.file:
                 return Corruption(refusal.file, refusal.offset, refusal.what)
             case Status.FAILED:

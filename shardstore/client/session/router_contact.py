@@ -14,12 +14,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from shardstore.client.calls.calls import Call, Open
-from shardstore.client.session.effects import Connect
+from shardstore.client.session.effects import Connect, Disconnect
 from shardstore.client.session.lanes import Request, RequestState
 from shardstore.client.session.sender import Sender
 from shardstore.client.session.timers import Timers
 from shardstore.client.session.whereabouts import Finder, Found
-from shardstore.errors import Unavailable
+from shardstore.errors import AccessDenied, Unavailable
 from shardstore.identifiers import tag_of_store
 from shardstore.limits import MILLISECOND_NS
 from shardstore.seams.effects import Send
@@ -128,6 +128,19 @@ class RouterContact:
         if self.client:  # a reply to the repetition of a HELLO
             return None, []
         return self._enter(messages.decode(Welcome, frames[1])), []
+
+    def denied(self, why: str, now_ns: int) -> list[Disconnect]:
+        """Handle that the router does not let this client in: fail all calls. Later ones try again."""
+        self._saw(why, now_ns)
+        for call in self._calls_that_wait():
+            self._fail(call, AccessDenied(why))
+        for request in self._sender.requests():
+            if not (request.direct and request.state is RequestState.SENT):
+                for call in request.calls:
+                    self._fail(call, AccessDenied(why))
+                self._sender.finish(request)
+        self.url = ""
+        return [Disconnect(ROUTER)]
 
     def refused_by_another(self, request: Request, what: str, now_ns: int) -> list[Connect]:
         """Handle a refusal from a server of another store. If it is a worker, the request goes through the router."""

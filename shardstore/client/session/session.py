@@ -21,6 +21,7 @@ from shardstore.client.session.collector import Collector
 from shardstore.client.session.effects import Abandon, Await, NewCalls, SessionEffect, SessionEvent
 from shardstore.client.session.lane_map import LaneMap
 from shardstore.client.session.lanes import Channel, Lane, Request, RequestState
+from shardstore.client.session.link_changes import LinkChange, LinkChanges
 from shardstore.client.session.refusals import RefusedReply
 from shardstore.client.session.requests_of_calls import requests_for
 from shardstore.client.session.router_contact import RouterContact
@@ -30,7 +31,7 @@ from shardstore.client.session.timers import Timers
 from shardstore.client.session.whereabouts import Finder
 from shardstore.client.session.writer_pace import PRESSURE_FREE, slowness_after
 from shardstore.errors import InvalidRequest, ScanInvalidated, ShardstoreError
-from shardstore.seams.effects import Received, SendFailed, Tick
+from shardstore.seams.effects import LinkDenied, LinkDown, LinkUp, Received, SendFailed, Tick
 from shardstore.seams.entropy import Entropy
 from shardstore.wire.columns import InvalidColumn
 from shardstore.wire.messages import Routes, decode
@@ -42,7 +43,6 @@ from shardstore.wire.wire_format import (
     MalformedMessage,
     Op,
     Status,
-    decode_header,
     decode_reply,
 )
 
@@ -58,14 +58,15 @@ class Session:
     """One client's side of the protocol. Counts replies that come too `late`, and `malformed` ones."""
 
     def __init__(
-        self, finder: Finder, entropy: Entropy, direct: bool, reachable: Callable[[str], bool], follow: FollowRoutes
+        self, finder: Finder, entropy: Entropy, direct: bool, reach: Callable[[str], str], follow: FollowRoutes
     ) -> None:
         self._timers = Timers()
-        self._lane_map = LaneMap(direct, reachable)
+        self._lane_map = LaneMap(direct, reach)
         self._sender = Sender(self._timers, entropy)
         self._succession = Succession(self._lane_map, self._sender, self._settle, self._fail)
-        self._collector = Collector(self._settle, self._submit, self._succession)
+        self._collector = Collector(self._settle, self._fail, self._submit, self._succession)
         self._contact = RouterContact(finder, self._timers, self._sender, self._fail, self._send_again)
+        self._links = LinkChanges(self._lane_map, self._sender, self._contact, self._send_again)
         self._follow = follow
         self._effects: list[SessionEffect] = []
         self._now_ns = 0
@@ -78,7 +79,7 @@ class Session:
             Abandon: self._abandon,
             Await: self._await,
             Received: self._received,
-            SendFailed: self._send_failed,
+            **dict.fromkeys((SendFailed, LinkUp, LinkDown, LinkDenied), self._link_changed),
             Tick: self._tick,
         }
 
@@ -267,11 +268,12 @@ class Session:
             self._sender.finish(request)
             self._collector.take(request, {"unavailable": str(refused.error())})
             return
-        if status is Status.INVALID:
+        if status in (Status.INVALID, Status.DENIED):
             request.unanswered -= 1
         if refused.is_final(waits=not request.flags & Flag.NO_WAIT):
+            end = self._collector.deny if status is Status.DENIED else self._fail
             for call in request.calls:
-                self._fail(call, refused.error())
+                end(call, refused.error())
             self._sender.finish(request)
             return
         if status is not Status.UNKNOWN:
@@ -340,7 +342,7 @@ class Session:
         for call in self._contact.take_waiting():
             self._route(call)
 
-    # Time and failed sends
+    # Time and links
 
     def _tick(self, event: Tick) -> None:
         for item in self._timers.take_due(self._now_ns):
@@ -357,6 +359,9 @@ class Session:
                 self._sender.end_pause(item)
             else:
                 self._effects += self._contact.on_timer(self._now_ns)
+
+    def _link_changed(self, event: LinkChange) -> None:
+        self._effects += self._links.handle(event, self._now_ns)
 
     def _due(self, request: Request) -> None:
         """Handle the timer of a request. If it got no reply, it is sent again, and the router is asked for routes.
@@ -384,17 +389,3 @@ class Session:
             self._succession.pass_on(request)
         else:
             self._sender.queue_again(request)
-
-    def _send_failed(self, event: SendFailed) -> None:
-        """Handle a message that could not be sent. A question to the router is repeated anyway."""
-        header = decode_header(event.frames[0])
-        request = self._sender.request_of((header.sequence, header.segment))
-        if request is None or request.state is not RequestState.SENT:
-            return
-        request.unanswered -= 1
-        if request.direct:
-            self._sender.distrust(request.channel, self._now_ns)
-            self._send_again(request)
-        else:
-            self._sender.delay(request, 0, self._now_ns)
-        self._effects += self._contact.check_router(self._now_ns)

@@ -72,7 +72,7 @@ class FakeClient:
 def client(monkeypatch: pytest.MonkeyPatch) -> FakeClient:
     client = FakeClient()
 
-    def connect(url: str, timeout: float) -> FakeClient:
+    def connect(url: str, timeout: float, key: str | None) -> FakeClient:
         client.asked.append((url, timeout))
         return client
 

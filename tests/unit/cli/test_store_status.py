@@ -77,5 +77,17 @@ def test_a_worker_without_ranges_and_the_router_count_too() -> None:
     assert health_of(silent).line == "degraded: router: no answer within 5 s"
 
 
+def test_a_worker_that_keeps_dying_is_said_to_be_tried_again() -> None:
+    member = {"state": "down", "processes": 7, "heard_ago_ns": 4_200_000_000}
+    router = {"ranges": 1, "workers": {0: {"state": "up", "processes": 9}, 1: member}}
+    found = {"router": router, 0: worker(), 1: {"unavailable": "worker 1 is down"}}
+    tries = "(it was started 7 times and is tried again for ever; last heard 4 s ago)"
+    assert health_of(found).line == f"degraded: worker 1 is down {tries}"
+    del found[1]
+    assert health_of(found).line == f"degraded: worker 1 is down {tries}", "it owns nothing"
+    member["processes"] = 1
+    assert health_of(found).line == "degraded: worker 1 is down"
+
+
 def test_the_levels_are_exit_codes() -> None:
     assert [int(level) for level in Level] == [0, 1, 2]

@@ -38,7 +38,7 @@ class SessionDriver:
         self.cluster = cluster
         self.finder = FakeFinder()
         self.finder.store = store
-        self.session = Session(self.finder, NoJitter(), direct, lambda endpoint: True, lambda *_: None)
+        self.session = Session(self.finder, NoJitter(), direct, lambda endpoint: endpoint, lambda *_: None)
         self.now_ns = SECOND_NS
         self.links: dict[str, str] = {}
         self.wire: deque[tuple[str, Frames]] = deque()

@@ -12,7 +12,15 @@ from shardstore.client.blocking.connect import connect
 from shardstore.client.calls import administration
 from shardstore.errors import Busy, InvalidRequest, OutcomeUnknown, Unavailable
 from shardstore.limits import SECOND_NS
-from shardstore.wire.admin_messages import Action, AdminReply, AdminRequest, PlannedChange, RangeRow
+from shardstore.wire.admin_messages import (
+    Action,
+    AdminReply,
+    AdminRequest,
+    Loss,
+    PendingChange,
+    PlannedChange,
+    RangeRow,
+)
 from shardstore.wire.messages import Refusal, decode, encode
 from shardstore.wire.wire_format import Flag, MalformedMessage, Status
 from tests.unit.client.session_driver import SessionDriver, put
@@ -115,6 +123,8 @@ def test_actions_are_those_of_the_documents() -> None:
         administration.let_split(b"k", None),
         administration.add_worker(False, None),
         administration.drain_worker(1, False, None),
+        administration.changes(None),
+        administration.resolve_change(7, "cancel", False, None),
     ]
     assert [call.request.action for call in calls] == list(Action)
     assert {type(call.request.action) for call in calls} == {str}
@@ -137,7 +147,22 @@ def test_wrong_arguments_are_refused(make: Any) -> None:
         make()
 
 
+def test_texts_of_a_resolution() -> None:
+    texts = []
+    for arguments in ((0, "cancel"), (1, "undo")):
+        with pytest.raises(InvalidRequest) as caught:
+            administration.resolve_change(*arguments, False, None)
+        texts.append(str(caught.value))
+    assert texts == [
+        "a change is named by its number, as in `changes`, not 0",
+        "how is 'cancel' or 'complete', not 'undo'",
+    ]
+
+
+LOSS = Loss(5, b"", b"m", "all")
+PENDING = PendingChange(7, "move", [2], [5], "pending", ["segment 2 is fenced"], "asked for", "", [LOSS])
 REPLIES = [AdminReply([CHANGE])] * 5 + [AdminReply(ranges=[ROW]), AdminReply(worker=2)]
+REPLIES += [AdminReply(pending=[PENDING]), AdminReply(losses=[LOSS])]
 ASKED = [
     AdminRequest("split", b"k", 0, True),
     AdminRequest("merge", b"k"),
@@ -146,6 +171,8 @@ ASKED = [
     AdminRequest("drain_worker", worker=1),
     AdminRequest("ranges"),
     AdminRequest("add_worker"),
+    AdminRequest("changes"),
+    AdminRequest("resolve", change=7, resolution="complete"),
 ]
 
 
@@ -157,6 +184,8 @@ def test_blocking(server: FakeServer) -> None:
         assert db.admin.drain_worker(1, timeout=5) == [CHANGE]
         assert db.admin.ranges() == [ROW]
         assert db.admin.add_worker() == 2
+        assert db.admin.changes() == [PENDING]
+        assert db.admin.resolve_change(7, "complete") == [LOSS]
     assert [request for _, request in server.cluster.asked] == ASKED
 
 
@@ -170,6 +199,8 @@ def test_asyncio(server: FakeServer) -> None:
             assert await db.admin.drain_worker(1, timeout=5) == [CHANGE]
             assert await db.admin.ranges() == [ROW]
             assert await db.admin.add_worker() == 2
+            assert await db.admin.changes() == [PENDING]
+            assert await db.admin.resolve_change(7, "complete") == [LOSS]
 
     asyncio.run(main())
     assert [request for _, request in server.cluster.asked] == ASKED

@@ -79,7 +79,7 @@ class Driven:
         self.ended: list[Call] = []
 
         def new_session() -> Session:
-            return Session(FakeFinder(), NoJitter(), True, lambda endpoint: True, lambda *_: None)
+            return Session(FakeFinder(), NoJitter(), True, lambda endpoint: endpoint, lambda *_: None)
 
         self.driver = Driver(lambda: cast(ClientTransport, self.transport), clock, new_session, self.ended.append)
         self.driver.start_over()

@@ -214,6 +214,7 @@ def test_a_router_that_says_nothing(tmp_path: Path) -> None:
         )
 
 
+@pytest.mark.parametrize("server", ["local"], indirect=True)
 def test_a_client_without_descriptors(server: FakeServer, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*arguments: object) -> NoReturn:
         raise OSError(errno.EMFILE, "Too many open files")

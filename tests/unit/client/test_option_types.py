@@ -67,6 +67,8 @@ ADMIN: dict[str, dict[str, Any]] = {
     "ranges": {},
     "add_worker": {},
     "drain_worker": {"worker": 0},
+    "changes": {},
+    "resolve_change": {"change": 1, "how": "cancel"},
 }
 
 
@@ -123,11 +125,12 @@ def test_connect(server: FakeServer, tmp_path: Path) -> None:
     assert (
         options(connect)
         == options(connect_async)
-        == [*("where", "direct", "timeout", "fork", "direct_reads", "memory")]
+        == [*("where", "direct", "timeout", "fork", "direct_reads", "memory", "key")]
     )
-    for option in ("direct", "timeout", "fork", "direct_reads", "memory"):
+    for option in ("direct", "timeout", "fork", "direct_reads", "memory", "key"):
         assert refused(lambda wrong, option=option: connect(server.url, **{option: wrong}).close(), option) >= 7
     assert refused(lambda wrong: connect(wrong, timeout=0.05).close(), "where") >= 7
+    assert refused(lambda wrong: connect("tcp://127.0.0.1:1", key=wrong).close(), "key") >= 7
 
 
 def test_a_cluster_and_its_options(tmp_path: Path) -> None:

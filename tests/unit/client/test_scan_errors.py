@@ -234,6 +234,7 @@ class Struck(BaseException):
     """Raised like a KeyboardInterrupt."""
 
 
+@pytest.mark.parametrize("server", ["local"], indirect=True)  # it follows the lines of the scan, not of a link
 def test_an_interrupt_anywhere_between_two_pages_loses_nothing(client: Client) -> None:
     """It is raised at each line of the code that turns a page, one line per run."""
     struck_in = {scan_iterator.__file__, calls_scan.__file__}

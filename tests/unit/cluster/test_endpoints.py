@@ -27,9 +27,26 @@ def test_endpoints_lie_in_the_directory() -> None:
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "[::1]"])
 def test_over_tcp_comes_who_talks_to_the_router(host: str) -> None:
-    endpoints = Endpoints("/run/x", check_listen(f"tcp://{host}:7700"))
+    endpoints = Endpoints("/run/x", check_listen(f"tcp://{host}:7700", "/nowhere"))
     assert (endpoints.clients, endpoints.worker(3)) == (f"tcp://{host}:7700", "unix:///run/x/worker-3")
     assert endpoints.workers == "unix:///run/x/workers", "the internal link never leaves the host"
+    assert endpoints.remote == endpoints.remote_worker(3) == "", "without keys, only the router listens over tcp"
+
+
+@pytest.mark.parametrize(
+    ("listen", "worker"),
+    [
+        ("tcp://127.0.0.1:7700", "tcp://127.0.0.1:7704"),
+        ("tcp://[::1]:7700", "tcp://[::1]:7704"),
+        ("tcp://0.0.0.0:0", "tcp://0.0.0.0:0"),
+    ],
+)
+def test_with_keys_all_listen_over_tcp_too(tmp_path: Path, listen: str, worker: str) -> None:
+    (tmp_path / "SERVER.KEY").touch()
+    endpoints = Endpoints("/run/x", check_listen(listen, str(tmp_path)), has_keys=True)
+    assert (endpoints.clients, endpoints.worker(3)) == ("unix:///run/x/clients", "unix:///run/x/worker-3")
+    assert (endpoints.remote, endpoints.remote_worker(3)) == (listen, worker)
+    assert Endpoints("/run/x", None, has_keys=True).remote == ""
 
 
 @pytest.mark.parametrize(
@@ -38,13 +55,15 @@ def test_over_tcp_comes_who_talks_to_the_router(host: str) -> None:
 )  # fmt: skip
 def test_what_is_no_address_is_refused(listen: str) -> None:
     with pytest.raises(InvalidRequest, match="write it like tcp"):
-        check_listen(listen)
+        check_listen(listen, "/nowhere")
 
 
 @pytest.mark.parametrize("listen", ["tcp://0.0.0.0:7700", "tcp://[::]:7700", "tcp://192.168.1.4:7700"])
-def test_addresses_that_others_reach_are_refused(listen: str) -> None:
-    with pytest.raises(InvalidRequest, match="no encryption or authentication"):
-        check_listen(listen)
+def test_addresses_that_others_reach_need_keys(listen: str, tmp_path: Path) -> None:
+    with pytest.raises(InvalidRequest, match="make the first one with `shardstore keys new NAME --role admin --data"):
+        check_listen(listen, str(tmp_path))
+    (tmp_path / "SERVER.KEY").touch()
+    assert check_listen(listen, str(tmp_path)) == listen
 
 
 def sockets_of(data: Path, store: str = "0123456789abcdef") -> str:

@@ -60,9 +60,9 @@ SETTINGS: list[tuple[str, dict[str, Any]]] = [
         {"listen": "127.0.0.1:7700"},
     ),
     (
-        "tcp://0.0.0.0:7700 can be reached from other hosts, and this version has no encryption or authentication: "
-        "listen on tcp://127.0.0.1 or tcp://[::1], and tunnel to it (ssh -L)",
-        {"listen": "tcp://0.0.0.0:7700"},
+        "tcp://0.0.0.0:7700 can be reached from other hosts, so it needs keys of clients: make the first one with "
+        "`shardstore keys new NAME --role admin --data 'no where'`, then start again",
+        {"listen": "tcp://0.0.0.0:7700", "data": "no where"},
     ),
     ("socket_mode and socket_group say who is let in at a socket=PATH: name one", {"socket_mode": 0o660}),
     (

@@ -46,7 +46,7 @@ def test_a_number_of_ranges_is_spread_over_the_first_two_bytes(tmp_path: Path) -
         ({"ranges": b"ab"}, "ranges is a number, or a list of keys in bytes at which ranges begin, not b'ab'"),
         ({"ranges": 2.0}, "ranges is a number, or a list of keys in bytes at which ranges begin, not 2.0"),
         ({"socket": ""}, "socket is the path of a socket, not ''"),
-        ({"listen": "tcp://0.0.0.0:1"}, "no encryption"),
+        ({"listen": "tcp://0.0.0.0:1"}, "so it needs keys of clients"),
     ],
 )
 def test_wrong_settings_are_refused(tmp_path: Path, setting: dict[str, Any], message: str) -> None:

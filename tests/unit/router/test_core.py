@@ -6,13 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shardstore.access.rights import allows
+from shardstore.client_role import ClientRole
 from shardstore.limits import CREDITS, WORKERS_MAX
 from shardstore.router.core import TICK_NS
 from shardstore.seams.effects import PeerGone, Received, Send, SendFailed, Stop
 from shardstore.system.posix_filesystem import PosixFilesystem
+from shardstore.wire.link_names import CLIENTS
 from shardstore.wire.messages import Hello, Routes, decode, encode
 from shardstore.wire.route_map import RouteMap, presplit
-from shardstore.wire.wire_format import Header, Op, Status
+from shardstore.wire.wire_format import REQUEST_FRAMES, ROUTED, Header, Op, Status, decode_header
 from tests.unit.router.router_driver import STORE, RouterDriver, get, header_of, refusal_of, told_routes
 
 WORKER_OPS = [Op.REGISTER, Op.READY, Op.HEARTBEAT]
@@ -76,6 +79,7 @@ def test_figures_tell_of_requests_and_workers(router: RouterDriver) -> None:
         "requests_in_flight": 1,
         "bytes_in_flight": 1024 + 48 + 3,
         "messages_malformed": 1,
+        "requests_denied": 0,
         "replies_unmatched": 1,
         "clients": 1,
         "map_version": 4,
@@ -89,6 +93,7 @@ def test_figures_tell_of_requests_and_workers(router: RouterDriver) -> None:
                 "state": "up",
                 "failure": "",
                 "heard_ago_ns": 3_000,
+                "processes": 1,
                 "leaving": False,
                 "pressure": 9,
                 "bytes_in_flight": 1075,
@@ -97,6 +102,7 @@ def test_figures_tell_of_requests_and_workers(router: RouterDriver) -> None:
                 "state": "joining",
                 "failure": "",
                 "heard_ago_ns": 3_000,
+                "processes": 1,
                 "leaving": False,
                 "pressure": 0,
                 "bytes_in_flight": 0,
@@ -206,3 +212,15 @@ def test_ticks_are_wanted_only_while_someone_is_to_be_watched(router: RouterDriv
     assert router.core.wakeup_ns() == router.now_ns + TICK_NS
     router.lose_worker(b"w0")
     assert router.core.wakeup_ns() is None
+
+
+@pytest.mark.parametrize("op", sorted(ROUTED | {Op.HELLO, Op.ROUTES, Op.ADMIN}))
+@pytest.mark.parametrize("role", list(ClientRole))
+def test_a_role_is_compared_before_anything_else_is_looked_at(router: RouterDriver, op: int, role: ClientRole) -> None:
+    frames = [Header(op, client=1).encode(), *[b"no document"] * (REQUEST_FRAMES[op] - 1)]
+    [reply] = router.handle(Received(CLIENTS, b"a", frames, role))
+    is_denied = decode_header(reply.frames[0]).status == Status.DENIED
+    assert is_denied is not allows(role, op)
+    if is_denied:
+        assert "use a key that has it" in refusal_of(reply, Status.DENIED).what
+    assert router.core._statistics(0)["requests_denied"] == is_denied

@@ -17,8 +17,8 @@ from shardstore.system.posix_filesystem import PosixFilesystem
 from shardstore.wire.route_map import RouteMap, presplit
 from shardstore.wire.topology import Change, Relative
 
-GOLDEN_FILE = Path(__file__).parents[2] / "golden" / "routes-v4.bin"
-FORMER = GOLDEN_FILE.with_name("routes-v3.bin")
+GOLDEN_FILE = Path(__file__).parents[2] / "golden" / "routes-v5.bin"
+FORMER = {version: GOLDEN_FILE.with_name(f"routes-v{version}.bin") for version in (3, 4)}
 GOLDEN_MAP = replace(presplit([b"\x40", b"m", b"\xc0\x01"], 2), version=7).with_routes(
     [replace(presplit([b"\x40"], 2).routes[1], worker=0, epoch=Epoch(3), created=True)]
 )
@@ -26,7 +26,15 @@ GOLDEN_MAP = replace(presplit([b"\x40", b"m", b"\xc0\x01"], 2), version=7).with_
 GOLDEN_CHANGE = Change(
     3, "split", (Relative(2, b"\x40", b"m", 0, 3),), (Relative(7, b"\x40", b"k", 0), Relative(8, b"k", b"m", 1))
 )
-GOLDEN_TOPOLOGY = Topology(GOLDEN_MAP, 9, 4, (GOLDEN_CHANGE,), (1,), (0, 1, 3), {0: 2**64 - 1, 3: 5}, (b"ma", b"n"))
+FORMER_TOPOLOGY = Topology(GOLDEN_MAP, 9, 4, (GOLDEN_CHANGE,), (1,), (0, 1, 3), {0: 2**64 - 1, 3: 5}, (b"ma", b"n"))
+GOLDEN_TOPOLOGY = replace(
+    FORMER_TOPOLOGY,
+    changes=(
+        replace(
+            GOLDEN_CHANGE, resolution="cancel", instead_of=2, given_up=(2,), discarded=(Relative(6, b"\x40", b"m", 3),)
+        ),
+    ),
+)
 
 
 def reopen(filesystem: PosixFilesystem, store: str = "store", workers_asked: int | None = None) -> RouteTable:
@@ -40,12 +48,13 @@ def test_file_is_the_bytes_of_the_golden_file(filesystem: PosixFilesystem, tmp_p
     assert reopen(filesystem).topology == GOLDEN_TOPOLOGY
 
 
-def test_the_golden_file_of_the_former_version_is_read_and_written_anew(
-    filesystem: PosixFilesystem, tmp_path: Path
+@pytest.mark.parametrize("version", FORMER)
+def test_the_golden_file_of_a_former_version_is_read_and_written_anew(
+    filesystem: PosixFilesystem, tmp_path: Path, version: int
 ) -> None:
     filesystem.make_directory("router")
-    (tmp_path / "router" / "ROUTES").write_bytes(FORMER.read_bytes())
-    assert reopen(filesystem).topology == replace(GOLDEN_TOPOLOGY, together=())
+    (tmp_path / "router" / "ROUTES").write_bytes(FORMER[version].read_bytes())
+    assert reopen(filesystem).topology == replace(FORMER_TOPOLOGY, together=FORMER_TOPOLOGY.together * (version > 3))
     assert (tmp_path / "router" / "ROUTES").read_bytes()[8] == ROUTE_MAP.version
 
 

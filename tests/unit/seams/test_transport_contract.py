@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import pytest
 
 from shardstore.limits import MILLISECOND_NS, SECOND_NS
-from shardstore.seams.effects import Received
+from shardstore.seams.effects import LinkUp, Received
 from shardstore.seams.transport import Transport
 from shardstore.system.socket_transport import SocketTransport
 from tests.simulation.sim_clock import SimClock
@@ -65,10 +65,10 @@ def world(request: pytest.FixtureRequest) -> Iterator[World]:
 
 
 def take(transport: Transport, count: int = 1) -> list[Received]:
-    """Receive exactly `count` messages."""
+    """Receive exactly `count` messages. That a link over tcp is up is no message."""
     messages: list[Received] = []
     for _ in range(1_000):
-        messages += transport.receive(PATIENCE_NS)
+        messages += [event for event in transport.receive(PATIENCE_NS) if not isinstance(event, LinkUp)]
         if len(messages) >= count:
             break
     assert len(messages) == count

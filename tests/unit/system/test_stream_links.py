@@ -24,7 +24,7 @@ from shardstore import limits
 from shardstore.errors import InvalidRequest
 from shardstore.limits import FRAMES_MAX, MESSAGE_BYTES_MAX, MILLISECOND_NS, SECOND_NS
 from shardstore.seams.effects import PeerGone, Received
-from shardstore.system import listener, stream
+from shardstore.system import door, stream
 from shardstore.system.listener import Listener
 from shardstore.system.socket_transport import SocketTransport
 from shardstore.system.stream import Gone, Stream
@@ -287,15 +287,15 @@ def test_a_full_table_of_descriptors_does_not_end_who_listens(
 ) -> None:
     link = server._links["clients"]
     assert isinstance(link, Listener)
-    full = FullTable(link._socket)
-    monkeypatch.setattr(link, "_socket", full)
-    monkeypatch.setattr(listener, "open", full_table, raising=False)
+    (way_in,) = link._doors
+    monkeypatch.setattr(way_in, "_socket", FullTable(way_in._socket))
+    monkeypatch.setattr(door, "open", full_table, raising=False)
     client.send("server", b"", [b"hello"])
     assert server.receive(SECOND_NS) == []
     assert server.receive(SECOND_NS) == []
     monkeypatch.undo()
     assert next_message(server).frames == [b"hello"]
-    assert link._spare is not None, "there is a spare descriptor for the next time"
+    assert way_in._spare is not None, "there is a spare descriptor for the next time"
 
 
 def full_table(*arguments: object) -> NoReturn:

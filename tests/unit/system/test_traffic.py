@@ -9,7 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shardstore.limits import MIB, SECOND_NS
-from shardstore.system.traffic import ARRIVING_NS, SILENT_NS, SURPLUS_BYTES, SWEEP_NS, UNSENT_NS, Terms, Traffic
+from shardstore.system.traffic import (
+    ARRIVING_NS,
+    GREETINGS,
+    SILENT_NS,
+    SURPLUS_BYTES,
+    SWEEP_NS,
+    UNSENT_NS,
+    Terms,
+    Traffic,
+)
 
 TERMS = Terms(unsent_bytes=100 * MIB, arriving_bytes=100 * MIB)
 MOST = 200 * MIB + SURPLUS_BYTES
@@ -154,3 +163,23 @@ def test_who_left_holds_nothing(kind: str) -> None:
     world.traffic.check_invariants()
     assert (world.traffic.unsent.bytes, world.traffic.arriving.bytes) == (0, 0)
     assert not world.traffic.is_watched()
+
+
+def test_of_too_many_silent_peers_the_oldest_is_cut_off() -> None:
+    world = World(0, Terms(silent_max=3))
+    peers = [FakePeer(world.traffic) for _ in range(6)]
+    for peer in peers[:3]:
+        world.traffic.came(peer)
+    world.traffic.spoke(peers[1])
+    for peer in peers[3:]:
+        world.traffic.came(peer)
+        world.traffic.check_invariants()
+    assert [len(peer.reasons) for peer in peers] == [1, 0, 1, 0, 0, 0]
+    assert peers[0].reasons == ["3 connections have not sent anything yet"]
+
+
+def test_only_some_silent_peers_are_read_in_a_turn() -> None:
+    world = World(0)
+    for _ in range(3):
+        assert [world.traffic.may_greet() for _ in range(GREETINGS + 2)] == [True] * GREETINGS + [False] * 2
+        world.sweep_after(1)

@@ -12,6 +12,7 @@ import pytest
 import zmq
 
 from shardstore import limits
+from shardstore.access.key_files import ClientKey
 from shardstore.errors import InvalidRequest
 from shardstore.limits import MILLISECOND_NS, SECOND_NS
 from shardstore.seams.effects import PeerGone, Received
@@ -182,3 +183,21 @@ transport.cycle = transport
 def test_a_transport_that_was_forgotten_does_not_hang_its_process(url: str, end: str) -> None:
     program = FORGETFUL.format(url=url) + end
     subprocess.run([sys.executable, "-c", program], check=True, timeout=30)
+
+
+@pytest.mark.parametrize(("version", "has"), [((4, 3, 2), True), ((4, 3, 5), False)])
+def test_a_libzmq_that_is_not_fit_for_keys_is_refused(
+    url: str, monkeypatch: pytest.MonkeyPatch, version: tuple[int, int, int], has: bool
+) -> None:
+    monkeypatch.setattr(zmq_links.zmq, "zmq_version_info", lambda: version)
+    monkeypatch.setattr(zmq_links.zmq, "zmq_version", lambda: "1.2.3")
+    monkeypatch.setattr(zmq_links.zmq, "has", lambda what: has)
+    said = "this libzmq (1.2.3) does not encrypt, or is too old to be trusted: install pyzmq from its wheels"
+    transport = SocketTransport(ClientKey("name", "read", bytes(32), bytes(32), bytes(32)))
+    with pytest.raises(InvalidRequest) as refused:
+        transport.connect("server", url)
+    assert str(refused.value) == said
+    transport.close()
+    plain = SocketTransport()
+    plain.connect("server", url)
+    plain.close()

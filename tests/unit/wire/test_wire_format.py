@@ -86,6 +86,7 @@ def test_numbers_on_the_wire_are_frozen() -> None:
         *("NONE", "OK", "BUSY", "STALE_ROUTE", "CLOSED", "INVALID", "FAILED", "UNAVAILABLE", "UNKNOWN", "TOO_OLD"),
         "SCAN_INVALIDATED",
         "OTHER_STORE",
+        "DENIED",
     ]
     assert {name: bit for name, bit in vars(Flag).items() if name.isupper()} == {
         "KEYS_FIXED": 1,

@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from shardstore.access.rights import allows
+from shardstore.client_role import ClientRole
 from shardstore.limits import KEY_BYTES_MAX, REFUSAL_CHARACTERS_MAX
 from shardstore.seams.effects import Received
 from shardstore.wire.messages import ScanRequest, encode
-from shardstore.wire.wire_format import Header, Op, Status, decode_header
+from shardstore.wire.wire_format import REQUEST_FRAMES, ROUTED, Header, Op, Status, decode_header
 from tests.unit.worker_driver import WorkerDriver, refusal
 
 MEBIBYTE = 1 << 20
@@ -125,3 +127,15 @@ def test_full_buffers_refuse_before_the_log(worker: WorkerDriver) -> None:
     again = worker.put({b"k%08d" % (written - 1): b"v"})
     worker.settle()
     assert worker.status(again) is Status.OK
+
+
+@pytest.mark.parametrize("role", list(ClientRole))
+@pytest.mark.parametrize("op", sorted(ROUTED))
+def test_a_role_is_compared_before_anything_else_is_looked_at(worker: WorkerDriver, op: int, role: ClientRole) -> None:
+    frames = [Header(op, segment=1, client=7).encode(), *[b"no document"] * (REQUEST_FRAMES[op] - 1)]
+    before = worker.core.service.writes.wal.lsn_appended if worker.core.service else None
+    replies = worker.core.handle(Received("clients", b"peer", frames, role), worker.now_ns)
+    is_denied = [decode_header(reply.frames[0]).status for reply in replies] == [Status.DENIED]
+    assert is_denied is not allows(role, op)
+    assert worker.core.service is not None
+    assert worker.core.service.writes.wal.lsn_appended == before

@@ -236,6 +236,7 @@ def test_an_error_in_the_middle_of_an_event_starts_over(server: FakeServer, monk
     assert [str(error) for error in reported] == ["torn"]
 
 
+@pytest.mark.parametrize("server", ["local"], indirect=True)
 def test_without_descriptors_the_client_says_so_and_starts_over_when_there_are_some(
     server: FakeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

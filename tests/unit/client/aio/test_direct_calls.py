@@ -16,6 +16,8 @@ from shardstore.tables.not_ready import NOT_READY, NotReady
 from tests.unit.client.blocking.test_direct_calls import FakeReads, requests
 from tests.unit.fake_server import FakeServer, await_request, forget_requests
 
+ONLY_LOCAL = pytest.mark.parametrize("server", ["local"], indirect=True)
+"""There are files to read on this host only."""
 METHODS = pytest.mark.parametrize("method", ["get", "contains", "get_many"])
 
 
@@ -49,6 +51,7 @@ def use(server: FakeServer, program: Callable[[AsyncClient], Awaitable[None]]) -
     asyncio.run(run())
 
 
+@ONLY_LOCAL
 def test_what_the_files_know_is_asked_of_nobody(server: FakeServer) -> None:
     async def program(client: AsyncClient) -> None:
         requests(server)
@@ -62,6 +65,7 @@ def test_what_the_files_know_is_asked_of_nobody(server: FakeServer) -> None:
     use(server, program)
 
 
+@ONLY_LOCAL
 def test_the_rest_is_asked_of_workers(server: FakeServer) -> None:
     async def program(client: AsyncClient) -> None:
         assert [await client.get(key) for key in (b"c", b"d")] == [b"worker", None]
@@ -72,6 +76,7 @@ def test_the_rest_is_asked_of_workers(server: FakeServer) -> None:
     use(server, program)
 
 
+@ONLY_LOCAL
 @METHODS
 def test_arguments_are_checked_all_the_same(server: FakeServer, method: str) -> None:
     async def program(client: AsyncClient) -> None:
@@ -84,6 +89,7 @@ def test_arguments_are_checked_all_the_same(server: FakeServer, method: str) -> 
     use(server, program)
 
 
+@ONLY_LOCAL
 @METHODS
 def test_a_closed_client_reads_no_file(server: FakeServer, method: str) -> None:
     async def program(client: AsyncClient) -> None:
@@ -94,6 +100,7 @@ def test_a_closed_client_reads_no_file(server: FakeServer, method: str) -> None:
     use(server, program)
 
 
+@ONLY_LOCAL
 @METHODS
 def test_a_read_follows_a_write_whose_task_was_cancelled(server: FakeServer, method: str) -> None:
     async def program(client: AsyncClient) -> None:
@@ -111,6 +118,7 @@ def test_a_read_follows_a_write_whose_task_was_cancelled(server: FakeServer, met
     use(server, program)
 
 
+@ONLY_LOCAL
 def test_a_read_in_the_turn_in_which_a_write_is_cancelled_follows_it(server: FakeServer) -> None:
     """The task of the write does not know yet that it is cancelled."""
 
@@ -126,6 +134,7 @@ def test_a_read_in_the_turn_in_which_a_write_is_cancelled_follows_it(server: Fak
     use(server, program)
 
 
+@ONLY_LOCAL
 def test_a_cancelled_read_holds_up_no_other_read(server: FakeServer) -> None:
     async def program(client: AsyncClient) -> None:
         reading = await sent(server, client.get(b"c"))
@@ -138,6 +147,7 @@ def test_a_cancelled_read_holds_up_no_other_read(server: FakeServer) -> None:
     use(server, program)
 
 
+@ONLY_LOCAL
 @METHODS
 def test_in_another_loop_no_file_is_read(server: FakeServer, method: str) -> None:
     """Two loops may run in two threads, and reads are for one thread at a time."""

@@ -16,6 +16,8 @@ from shardstore.client.direct.ask import ASK, Ask
 from shardstore.errors import Closed, InvalidRequest
 from tests.unit.fake_server import FakeServer, await_request, forget_requests, in_thread
 
+pytestmark = pytest.mark.parametrize("server", ["local"], indirect=True)  # only there are files to read
+
 
 class FakeReads:
     """Files that hold b"file" for every key of `held`, and know nothing of the others."""

@@ -13,6 +13,7 @@ from shardstore.client.blocking.locked_reads import LockedReads
 from shardstore.client.calls.batch_pieces import Boundaries
 from shardstore.client.direct.ask import ASK
 from shardstore.client.direct.direct_reads import FIRST_READS, DirectReads
+from shardstore.client.direct.readable_range import LeftToWorkers
 from shardstore.client.direct.reader import Reader
 from shardstore.tables.not_ready import NOT_READY, NotReady
 from shardstore.wire.route_map import RouteMap
@@ -26,6 +27,7 @@ class FakeReader:
     def __init__(self) -> None:
         self.during: Callable[[], None] = lambda: None
         self.ready: bytes | NotReady = NOT_READY
+        self.refused = LeftToWorkers()
 
     def get(self, key: bytes, routes: RouteMap) -> bytes:
         self.during()

@@ -118,6 +118,7 @@ def striking_socket(client: Client, strikes: str) -> StrikingSocket:
     return stream.socket  # type: ignore[no-any-return]
 
 
+@pytest.mark.parametrize("server", ["local"], indirect=True)
 def test_a_write_that_was_torn_while_it_waited_for_room_is_not_stored_in_another_form(
     client: Client, server: FakeServer
 ) -> None:
@@ -130,6 +131,7 @@ def test_a_write_that_was_torn_while_it_waited_for_room_is_not_stored_in_another
     assert server.cluster.data.items() <= {b"k": b"v", b"after": b"1", **pairs}.items()
 
 
+@pytest.mark.parametrize("server", ["local"], indirect=True)
 def test_an_answer_that_was_torn_while_it_came_is_not_completed_by_the_next(client: Client, server: FakeServer) -> None:
     values = {bytes([at]): bytes([at]) * 200_000 for at in range(3)}
     client.put_many(values)
@@ -246,6 +248,7 @@ def test_a_call_whose_settlement_was_torn_ends(
     assert isinstance(other_ended[0], Unavailable)
 
 
+@pytest.mark.parametrize("server", ["local"], indirect=True)
 @pytest.mark.interpreted
 def test_without_descriptors_the_client_says_so_and_starts_over_when_there_are_some(
     client: Client, monkeypatch: pytest.MonkeyPatch

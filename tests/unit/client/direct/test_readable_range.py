@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from shardstore.client.direct.ask import ASK, IN_MEMORY, Ask
 from shardstore.client.direct.open_files import OpenFiles
-from shardstore.client.direct.readable_range import TRIES, ReadableRange
+from shardstore.client.direct.readable_range import TRIES, LeftToWorkers, ReadableRange
 from shardstore.errors import Corruption
 from shardstore.files.file_names import manifest, table_file
 from shardstore.identifiers import TOMBSTONE, Epoch, Expiring, SegmentId, Stored
@@ -52,13 +52,14 @@ class Read:
         self.store.drain(VALUES)
         self.slot = self.store.slot(1)
         self.wall = SetWall()
+        self.refused = LeftToWorkers()
         self.files = Interrupted(self.store.filesystem, STORE, MEMORY, TABLES)
         self.range = self.of(EPOCH)
 
     def of(self, epoch: int, segment: int = 1) -> ReadableRange:
         """The range by a route with this epoch and segment."""
         route = replace(self.store.routes.routes[0], epoch=Epoch(epoch), segment=SegmentId(segment))
-        return ReadableRange(route, *self.store.at(1), self.files, self.wall)
+        return ReadableRange(route, *self.store.at(1), self.files, self.wall, self.refused)
 
     def get(self, key: bytes) -> Stored | Ask | None:
         """What was read, in the order in which clients ask."""
@@ -328,3 +329,14 @@ def test_beside_keys_in_memory_only_the_others_are_judged(read: Read) -> None:
     read.wall.ms = WALL_MS
     expected = {key: VALUES.get(key) for key in KEYS if key not in (KEYS[0], KEYS[2])}
     assert read.get_many(KEYS) == expected | {KEYS[4]: b"long"}
+
+
+def test_keys_are_counted_that_are_left_to_the_worker_since_any_key_may_be_in_memory(read: Read) -> None:
+    read.slot.note([KEYS[0]])
+    assert read.get(KEYS[0]) is IN_MEMORY
+    assert read.refused.any_key == 0, "its bit is set"
+    read.slot.note_clear()
+    assert read.get(KEYS[1]) is IN_MEMORY
+    assert read.get(KEYS[1]) is IN_MEMORY
+    assert read.get_many(KEYS) is IN_MEMORY
+    assert read.refused.any_key == 2 + len(KEYS)

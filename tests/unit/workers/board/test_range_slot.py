@@ -106,6 +106,30 @@ def test_what_was_in_memory_before_may_be_any_key(board: Board, has_active: bool
     assert (board.names(ACTIVE, b"x"), board.names(SEALED, b"x")) == (has_active, has_runs)
 
 
+def test_a_slot_opens_with_the_bits_of_the_keys_in_memory(board: Board) -> None:
+    board.slot.close()
+    board.slot.open(5, 9, has_active=True, has_runs=False, active=LARGE)
+    assert all(board.shows(key) for key in LARGE)
+    assert not board.shows(b"x")
+    board.slot.note([b"x"])
+    assert board.shows(b"x")
+    board.slot.check_invariants()
+
+
+def test_a_slot_opens_without_bits_for_too_many_keys_or_without_a_free_filter(
+    board: Board, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(range_slot, "OPENED_KEYS_MAX", len(MANY) - 1)
+    board.slot.close()
+    board.slot.open(5, 9, has_active=True, has_runs=False, active=MANY)
+    assert board.field(ACTIVE) == ANY_KEY
+    assert board.left == FILTERS
+    full = Board(filters=0)
+    full.slot.close()
+    full.slot.open(5, 9, has_active=True, has_runs=False, active=[b"a"])
+    assert full.field(ACTIVE) == ANY_KEY
+
+
 def test_a_closed_slot_takes_nothing(board: Board) -> None:
     board.slot.close()
     slot = board.slot

@@ -277,3 +277,37 @@ def test_specs_and_results_survive_the_pipe(worker: JobDriver) -> None:
         assert decode_spec(encode_spec(spec)) == spec
         result = run_to_end(spec, worker.filesystem)
         assert decode_result(spec, encode_result(result)) == result
+
+
+# ---------------------------------------------------------------- parents that were given up
+
+
+def test_of_a_parent_that_was_given_up_what_can_be_read_is_taken(worker: JobDriver) -> None:
+    right = worker.manifest(2)
+    [lost] = [part.number for part in right.main]
+    worker.filesystem.remove(table_file(2, lost))
+    with pytest.raises(Corruption, match="there is no such file"):
+        worker.run(merge_spec())
+    child = materialised(worker, replace(merge_spec(), given_up=(2,)))
+    assert origins(child.deltas) == written(1, worker.manifest(1).deltas) + written(2, right.deltas)
+    assert child.main == ()
+    content = Segment.open(worker.filesystem, STORE, 3).get_many([b"key-300", b"key-310", b"key-000"])
+    assert content[1] == b"in a delta"
+    assert content[0] != b"in the main"
+
+
+def test_a_parent_that_was_given_up_and_has_no_readable_manifest_has_nothing(worker: JobDriver) -> None:
+    worker.filesystem.remove(manifest_path(2))
+    with pytest.raises(Corruption, match="its manifest is missing"):
+        worker.run(merge_spec())
+    child = materialised(worker, replace(merge_spec(), given_up=(2,)))
+    assert (child.start, child.end) == (EVERYTHING.start, EVERYTHING.end)
+    expected = worker.alive(1)
+    found = Segment.open(worker.filesystem, STORE, 3).get_many([*expected, b"key-310"])
+    assert found == [*expected.values(), None]
+
+
+def test_a_parent_that_was_not_given_up_must_be_whole(worker: JobDriver) -> None:
+    worker.filesystem.remove(manifest_path(2))
+    with pytest.raises(Corruption, match="its manifest is missing"):
+        worker.run(replace(merge_spec(), given_up=(1,)))
