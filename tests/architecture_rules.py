@@ -91,6 +91,7 @@ SHELLS: dict[str, str] = {
     "shardstore.exchange.importing": "the file that a user names",
     "shardstore.exchange.parquet": "pyarrow, and the file that a user names",
     "shardstore.exchange.forms": "the file that a user names",
+    "shardstore.exchange.sections": "the blocking client",
     "shardstore.router.__main__": "arguments",
     "shardstore.router.runtime": "makes the real surroundings of the router's core",
     "shardstore.workers.__main__": "arguments",
@@ -202,7 +203,6 @@ FILES_MAY_BE_TOUCHED_BY: dict[str, str] = {
     "shardstore.exchange.exporting": "writes the file that the user names, which is not in the store",
     "shardstore.exchange.importing": "keeps how far it came beside the file that the user names",
     "shardstore.exchange.parquet": "writes the file that the user names, which is not in the store",
-    "shardstore.exchange.forms": "looks at the name of the file that the user names",
     "shardstore.cli.exchange": "opens the file that the user names",
 }
 

@@ -8,6 +8,7 @@ status.py        `shardstore status`
 doctor.py        `shardstore doctor`
 wal.py           `shardstore wal`
 keys.py          `shardstore keys`
+exchange.py      `shardstore export` and `shardstore import`
 offline_command.py  what commands on files have in common
 connection.py    how a command reaches a cluster
 failures.py      how a command fails: one line, one exit code

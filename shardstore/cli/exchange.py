@@ -14,15 +14,16 @@ from shardstore.cli import output
 from shardstore.cli.connection import Form, with_client
 from shardstore.cli.failures import Failed
 from shardstore.cli.help_texts import Command
-from shardstore.errors import InvalidRequest, Unavailable
+from shardstore.errors import Corruption, InvalidRequest, Unavailable
 
 if TYPE_CHECKING:
     from shardstore.client.blocking.client import Client
-    from shardstore.exchange.sections import Bounds, Source
+    from shardstore.exchange.sections import SectionBounds, Source
 
 LINES_OF_PROGRESS = 10
 ENTRIES_A_LINE = 1_000_000
 STANDARD = "-"
+STANDARD_INPUT = "the standard input"
 
 
 @click.command("export", cls=Command)
@@ -93,24 +94,27 @@ def import_command(db: Client, form: Form, timeout: float, file: str, only_check
     Spaces that the store does not have are made. If it has one with other types, nothing is imported of it. If the
     import is interrupted, give the same command again: it goes on.
     """
-    from shardstore.exchange import exporting, forms, importing
+    from shardstore.exchange import forms, importing
 
     if file == STANDARD:
         if only_check or verify:
             raise click.UsageError("--check and --verify need a file: the standard input is read only once")
         with progress("importing") as report:
-            read = importing.pieces_of_a_pipe(forms.READERS[forms.JSON](sys.stdin.buffer, "the standard input"))
-            total = sum(1 for _ in importing.put_all(db, read, 0, timeout, report))
+            read = importing.pieces_of_a_pipe(forms.READERS[forms.JSON](sys.stdin.buffer, STANDARD_INPUT))
+            try:
+                total = sum(1 for _ in importing.put_all(db, read, 0, timeout, report))
+            except Corruption as error:
+                raise Failed(str(error)) from None
         form.show({"file": file, "pages": total}, "imported the standard input")
         return
     total = _checked(file, "checking")
     if only_check:
         form.show({"file": file, "entries": total}, f"{file} is whole: {total:,} entries")
         return
-    with exporting.refusals_of(file), open(file, "rb") as opened:
-        kept = importing.Progress(file, opened, _identity_of(db, timeout))
+    with _file(file) as opened:
+        kept = importing.ImportProgress(file, opened, _identity_of(db, timeout))
         with progress("importing", total) as report:
-            read = forms.read_pieces(opened, file)
+            read = importing.read_pieces(opened, file)
             for offset in importing.put_all(db, read, kept.load(), timeout, report):
                 kept.keep(offset)
         if verify:
@@ -136,19 +140,19 @@ def _identity_of(db: Client, timeout: float) -> str:
 
 
 def _checked(path: str, label: str) -> int:
-    from shardstore.exchange import exporting, forms, importing
+    from shardstore.exchange import importing
 
-    with exporting.refusals_of(path), open(path, "rb") as file, progress(label) as report:
-        return importing.check(forms.read_pieces(file, path), report)
+    with _file(path) as file, progress(label) as report:
+        return importing.check(importing.read_pieces(file, path), report)
 
 
 def _verify(db: Client, form: Form, path: str, file: BinaryIO, total: int, timeout: float) -> None:
     """Compare the store with a file. Raises Failed if they differ."""
-    from shardstore.exchange import forms, importing
+    from shardstore.exchange import importing
     from shardstore.system.system_clock import SystemWallClock
 
     with progress("verifying", total) as report:
-        read = forms.read_pieces(file, path)
+        read = importing.read_pieces(file, path)
         found = list(importing.differences(db, read, SystemWallClock().now_ms, timeout, report))
     if found:
         section, key = found[0]
@@ -158,20 +162,22 @@ def _verify(db: Client, form: Form, path: str, file: BinaryIO, total: int, timeo
         )
 
 
-def _bounds_of(db: Client, form: Form, space: str | None, texts: dict[str, str | None], timeout: float) -> Bounds:
+def _bounds_of(
+    db: Client, form: Form, space: str | None, texts: dict[str, str | None], timeout: float
+) -> SectionBounds:
     """The bounds that were given: of bytes, or of keys of a space as JSON."""
     from shardstore.exchange.json_keys import JsonKeys
-    from shardstore.exchange.sections import Bounds
+    from shardstore.exchange.sections import SectionBounds
 
     if not space:
-        return Bounds(**{name: form.to_bound(text) for name, text in texts.items()})
+        return SectionBounds(**{name: form.to_bound(text) for name, text in texts.items()})
     given = {name: _json_of(text) for name, text in texts.items() if text is not None}
     infos = db.spaces(timeout=timeout)
     if not given or space not in infos:
-        return Bounds()
+        return SectionBounds()
     kept = JsonKeys(infos[space].key)
     try:
-        return Bounds(**{name: kept.bound(shown) for name, shown in given.items()})
+        return SectionBounds(**{name: kept.bound(shown) for name, shown in given.items()})
     except ValueError as error:
         raise InvalidRequest(f"a bound is no key of the space, whose keys are {infos[space].key}: {error}") from None
 
@@ -181,6 +187,20 @@ def _json_of(text: str) -> object:
         return json.loads(text)
     except ValueError:
         return text  # so that the quotes of a string may be left out
+
+
+@contextmanager
+def _file(path: str) -> Iterator[BinaryIO]:
+    """Open the file of an export. Its damage and refusals of the system are errors that name it."""
+    from shardstore.exchange.exporting import refusals_of
+
+    try:
+        with refusals_of(path), open(path, "rb") as file:
+            yield file
+    except Corruption as error:
+        if error.file != path:
+            raise
+        raise Failed(str(error)) from None
 
 
 @contextmanager

@@ -7,7 +7,6 @@ json_lines.py   a file of JSON Lines
 bundle.py       a file with checksums, in binary
 parquet.py      a file of Parquet, through pyarrow
 forms.py        which form a file has
-text_file.py    what the forms share: a file that is read and written piece by piece
 sections.py     which spaces of a store are exported, and how an import finds or makes them
 exporting.py    from a store into a file; goes on where it was interrupted
 importing.py    from a file into a store; goes on where it was interrupted

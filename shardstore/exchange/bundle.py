@@ -6,7 +6,7 @@
              seed is the offset of the frame in the file, so a frame that was moved is noticed.
 
     kind     payload
-    1        section: a msgpack map of the fields of a Section (content.py)
+    1        section: a msgpack map of the fields of a ExportSection (content.py)
     2        entries: one zstd frame of
              layout of keys (1) | layout of values (1) | zero (2) | bytes of keys (4) | keys | values
              Both are columns (wire/columns.py); a layout is 1 for a fixed column, 0 for a variable one.
@@ -26,7 +26,15 @@ import zstandard
 
 from shardstore.checksum import checksum_of
 from shardstore.errors import Corruption
-from shardstore.exchange.content import End, Entries, Piece, Placed, Section, check_entries, section_of
+from shardstore.exchange.content import (
+    ExportEnd,
+    ExportEntries,
+    ExportPiece,
+    ExportSection,
+    Placed,
+    check_entries,
+    section_of,
+)
 from shardstore.limits import KEY_BYTES_MAX, KIB, MIB, REQUEST_ENTRIES_MAX, VALUE_BYTES_MAX
 from shardstore.wire import bounded_msgpack, columns
 
@@ -55,14 +63,14 @@ class BundleWriter:
         if not offset:
             self._write(_START.pack(MAGIC, VERSION, 0))
 
-    def section(self, section: Section) -> None:
+    def section(self, section: ExportSection) -> None:
         """Begin a section."""
         self._frame(_SECTION, 0, msgpack.packb(section._asdict()))
 
-    def go_on(self, section: Section) -> None:
+    def go_on(self, section: ExportSection) -> None:
         """Go on in a section whose beginning the file has already."""
 
-    def entries(self, entries: Entries) -> None:
+    def entries(self, entries: ExportEntries) -> None:
         """Write entries of the latest section; at least one."""
         keys, values = columns.encode(entries.keys), columns.encode(entries.values)
         layout = _LAYOUT.pack(keys.fixed, values.fixed, 0, len(keys.frame))
@@ -99,12 +107,12 @@ def read_bundle(file: BinaryIO, path: str) -> Iterator[Placed]:
             raise Corruption(path, offset, "the checksum of a frame does not match")
         piece = _piece(kind, count, payload, path, offset)
         offset += _HEAD_BYTES + payload_bytes
-        if isinstance(piece, Entries):
+        if isinstance(piece, ExportEntries):
             total += len(piece.keys)
-        if isinstance(piece, End) and (piece.entries != total or file.read(1)):
+        if isinstance(piece, ExportEnd) and (piece.entries != total or file.read(1)):
             raise Corruption(path, offset, f"the end says {piece.entries:,} entries, the file has {total:,}, or more")
         yield Placed(piece, offset)
-        if isinstance(piece, End):
+        if isinstance(piece, ExportEnd):
             return
 
 
@@ -116,7 +124,7 @@ def _read_whole(file: BinaryIO, length: int, path: str, offset: int) -> bytes:
     return data
 
 
-def _piece(kind: int, count: int, payload: bytes, path: str, offset: int) -> Piece:
+def _piece(kind: int, count: int, payload: bytes, path: str, offset: int) -> ExportPiece:
     if kind == _SECTION and len(payload) <= SECTION_BYTES_MAX:
         try:
             fields = bounded_msgpack.unpack(payload, SECTION_BYTES_MAX)
@@ -126,11 +134,11 @@ def _piece(kind: int, count: int, payload: bytes, path: str, offset: int) -> Pie
     if kind == _ENTRIES and count:
         return _entries(count, payload, path, offset)
     if kind == _AT_END and len(payload) == _END.size:
-        return End(_END.unpack(payload)[0])
+        return ExportEnd(_END.unpack(payload)[0])
     raise Corruption(path, offset, f"a frame of kind {kind} with {len(payload):,} bytes")
 
 
-def _entries(count: int, payload: bytes, path: str, offset: int) -> Entries:
+def _entries(count: int, payload: bytes, path: str, offset: int) -> ExportEntries:
     try:
         if zstandard.get_frame_parameters(payload).content_size > PAYLOAD_BYTES_MAX:
             raise Corruption(path, offset, "entries that are too large")
@@ -144,6 +152,6 @@ def _entries(count: int, payload: bytes, path: str, offset: int) -> Entries:
             held, _ = columns.decode_ending(values, count, VALUE_BYTES_MAX, nullable=False)
     except (zstandard.ZstdError, struct.error, columns.InvalidColumn) as error:
         raise Corruption(path, offset, f"entries that cannot be read: {error}") from None
-    entries = Entries(found, held)
+    entries = ExportEntries(found, held)
     check_entries(entries, path, offset)
     return entries

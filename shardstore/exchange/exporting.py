@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from shardstore.client.calls.scan import AllAtOnce
 from shardstore.errors import Corruption, InvalidRequest, ScanInvalidated, StorageFailure
-from shardstore.exchange.content import End, Entries, Placed, Section
+from shardstore.exchange.content import ExportEnd, ExportEntries, ExportSection, Placed
 from shardstore.exchange.forms import READERS, Writer, writer_of
 from shardstore.exchange.sections import Source
 from shardstore.key_range import KeyRange
@@ -28,7 +28,7 @@ Report = Callable[[int], object]
 class Begun(NamedTuple):
     """How far a file was written: its sections, the last key of the last one, its entries, and where it ends."""
 
-    sections: list[Section]
+    sections: list[ExportSection]
     last_key: bytes | None
     entries: int
     offset: int
@@ -116,7 +116,7 @@ def write_all(
     return total
 
 
-def pages(db: Client, prefix: bytes, wanted: KeyRange | None, timeout: float | None) -> Iterator[Entries]:
+def pages(db: Client, prefix: bytes, wanted: KeyRange | None, timeout: float | None) -> Iterator[ExportEntries]:
     """Iterate over the entries of a section, a page at a time.
 
     A scan that its worker cannot continue goes on behind its last key.
@@ -124,7 +124,7 @@ def pages(db: Client, prefix: bytes, wanted: KeyRange | None, timeout: float | N
     while wanted is not None:
         try:
             for keys, values in db._scan_with_moments(wanted, AllAtOnce(), timeout=timeout):
-                yield Entries(keys if not prefix else [key[len(prefix) :] for key in keys], values)
+                yield ExportEntries(keys if not prefix else [key[len(prefix) :] for key in keys], values)
                 wanted = wanted.intersection(KeyRange(keys[-1] + b"\0"))
                 if wanted is None:
                     return
@@ -147,9 +147,9 @@ def written_so_far(file: BinaryIO, form: str, path: str) -> Begun:
 
 def _behind(begun: Begun, placed: Placed) -> Begun:
     piece = placed.piece
-    if isinstance(piece, Section):
+    if isinstance(piece, ExportSection):
         return Begun([*begun.sections, piece], None, begun.entries, placed.behind)
-    if isinstance(piece, End):
+    if isinstance(piece, ExportEnd):
         return begun  # the end is written anew
     return begun._replace(last_key=piece.keys[-1], entries=begun.entries + len(piece.keys), offset=placed.behind)
 

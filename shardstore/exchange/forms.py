@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from pathlib import PurePath
 from typing import BinaryIO, Final, Protocol
 
 import xxhash
@@ -11,7 +10,7 @@ import xxhash
 from shardstore.errors import InvalidRequest
 from shardstore.exchange import bundle
 from shardstore.exchange.bundle import BundleWriter, read_bundle
-from shardstore.exchange.content import Entries, Placed, Section
+from shardstore.exchange.content import ExportEntries, ExportSection, Placed
 from shardstore.exchange.json_lines import JsonLinesWriter, read_json_lines
 from shardstore.limits import MIB
 
@@ -30,13 +29,13 @@ SUFFIXES: Final = {
 class Writer(Protocol):
     """Writes the pieces of a file."""
 
-    def section(self, section: Section) -> None:
+    def section(self, section: ExportSection) -> None:
         """Begin a section."""
 
-    def go_on(self, section: Section) -> None:
+    def go_on(self, section: ExportSection) -> None:
         """Go on in a section whose beginning the file has already."""
 
-    def entries(self, entries: Entries) -> None:
+    def entries(self, entries: ExportEntries) -> None:
         """Write entries of the latest section; at least one."""
 
     def end(self, entries: int) -> None:
@@ -48,31 +47,20 @@ READERS: Final[dict[str, Callable[[BinaryIO, str], Iterator[Placed]]]] = {JSON: 
 
 def form_named(path: str) -> str:
     """Return the form that the name of a file stands for. Raises InvalidRequest."""
-    suffix = PurePath(path).suffix.lower()
-    if suffix not in SUFFIXES:
+    form = next((form for suffix, form in SUFFIXES.items() if path.lower().endswith(suffix)), None)
+    if form is None:
         known = ", ".join(SUFFIXES)
         raise InvalidRequest(f"{path!r} does not say which form it has: let it end with one of {known}, or give --form")
-    return SUFFIXES[suffix]
+    return form
 
 
-def _form_of(file: BinaryIO) -> str:
+def form_of(file: BinaryIO) -> str:
     """Return the form of a file that is read, by how it begins."""
     start = file.read(len(bundle.MAGIC))
     file.seek(0)
     if start == bundle.MAGIC:
         return BUNDLE
     return PARQUET if start.startswith(b"PAR1") else JSON
-
-
-def read_pieces(file: BinaryIO, path: str) -> Iterator[Placed]:
-    """Iterate over the pieces of a file from its start, whatever its form. Raises Corruption."""
-    file.seek(0)
-    form = _form_of(file)
-    if form == PARQUET:
-        from shardstore.exchange import parquet  # noqa: PLC0415  (loads pyarrow)
-
-        return parquet.read(path)
-    return READERS[form](file, path)
 
 
 def writer_of(form: str, file: BinaryIO, offset: int = 0) -> Writer:

@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 from shardstore.errors import Corruption
-from shardstore.exchange.content import Entries, Placed, Section, bare
+from shardstore.exchange import forms, parquet
+from shardstore.exchange.content import ExportEntries, ExportSection, Placed, without_moment
 from shardstore.exchange.exporting import Report, refusals_of
 from shardstore.exchange.sections import target_prefix
 from shardstore.identifiers import Expiring
@@ -25,21 +26,30 @@ if TYPE_CHECKING:
 class Difference(NamedTuple):
     """An entry of a file that a store does not have so."""
 
-    section: Section
+    section: ExportSection
     key: bytes
+
+
+def read_pieces(file: BinaryIO, path: str) -> Iterator[Placed]:
+    """Iterate over the pieces of a file from its start, whatever its form. Raises Corruption."""
+    file.seek(0)
+    form = forms.form_of(file)
+    if form == forms.PARQUET:
+        return parquet.read(path)
+    return forms.READERS[form](file, path)
 
 
 def check(pieces: Iterator[Placed], report: Report) -> int:
     """Read a file whole. Returns how many entries it has. Raises Corruption."""
     total = 0
     for placed in pieces:
-        if isinstance(placed.piece, Entries):
+        if isinstance(placed.piece, ExportEntries):
             total += len(placed.piece.keys)
             report(len(placed.piece.keys))
     return total
 
 
-class Progress:
+class ImportProgress:
     """How far the import of a file into a store came, in FILE.progress. It does not count for another file or store."""
 
     def __init__(self, path: str, file: BinaryIO, store: str) -> None:
@@ -77,9 +87,9 @@ def put_all(
     prefix = b""
     for placed in pieces:
         piece = placed.piece
-        if isinstance(piece, Section):
+        if isinstance(piece, ExportSection):
             prefix = target_prefix(db, piece, timeout)
-        elif isinstance(piece, Entries):
+        elif isinstance(piece, ExportEntries):
             if placed.behind > from_offset:
                 _put(db, prefix, piece, timeout)
             report(len(piece.keys))
@@ -90,14 +100,14 @@ def differences(
     db: Client, pieces: Iterator[Placed], now_ms: Callable[[], int], timeout: float | None, report: Report
 ) -> Iterator[Difference]:
     """Iterate over the entries of a file that a store does not have so; what has expired may be missing."""
-    section, prefix = Section(), b""
+    section, prefix = ExportSection(), b""
     for placed in pieces:
         piece = placed.piece
-        if isinstance(piece, Section):
+        if isinstance(piece, ExportSection):
             section, prefix = piece, target_prefix(db, piece, timeout)
-        elif isinstance(piece, Entries):
+        elif isinstance(piece, ExportEntries):
             found = db.get_many(_stored_keys(prefix, piece), timeout=timeout)
-            wanted = list(map(bare, piece.values))
+            wanted = list(map(without_moment, piece.values))
             if found != wanted:
                 yield from _different(section, piece, found, now_ms())
             report(len(piece.keys))
@@ -109,20 +119,22 @@ def pieces_of_a_pipe(pieces: Iterator[Placed]) -> Iterator[Placed]:
     try:
         for placed in pieces:
             yield placed
-            if isinstance(placed.piece, Entries):
+            if isinstance(placed.piece, ExportEntries):
                 total += len(placed.piece.keys)
     except Corruption as error:
         raise Corruption(error.file, error.offset, f"{error.what}. {total:,} entries before it are imported") from None
 
 
-def _different(section: Section, piece: Entries, found: list[bytes | None], now_ms: int) -> Iterator[Difference]:
+def _different(
+    section: ExportSection, piece: ExportEntries, found: list[bytes | None], now_ms: int
+) -> Iterator[Difference]:
     for key, wanted, value in zip(piece.keys, piece.values, found, strict=True):
         is_over = value is None and type(wanted) is Expiring and wanted.moment <= now_ms
-        if value != bare(wanted) and not is_over:
+        if value != without_moment(wanted) and not is_over:
             yield Difference(section, key)
 
 
-def _put(db: Client, prefix: bytes, entries: Entries, timeout: float | None) -> None:
+def _put(db: Client, prefix: bytes, entries: ExportEntries, timeout: float | None) -> None:
     keys = _stored_keys(prefix, entries)
     if Expiring not in set(map(type, entries.values)):
         db.put_many(zip(keys, entries.values, strict=True), timeout=timeout)  # type: ignore[arg-type]
@@ -132,5 +144,5 @@ def _put(db: Client, prefix: bytes, entries: Entries, timeout: float | None) -> 
     db._put_until([pair for pair in pairs if type(pair[1]) is Expiring], timeout=timeout)
 
 
-def _stored_keys(prefix: bytes, entries: Entries) -> list[bytes]:
+def _stored_keys(prefix: bytes, entries: ExportEntries) -> list[bytes]:
     return list(map(prefix.__add__, entries.keys))

@@ -23,7 +23,16 @@ from typing import Any, BinaryIO, Final
 import xxhash
 
 from shardstore.errors import Corruption, InvalidRequest
-from shardstore.exchange.content import End, Entries, Placed, Section, Value, bare, check_entries, section_of
+from shardstore.exchange.content import (
+    ExportEnd,
+    ExportEntries,
+    ExportSection,
+    Placed,
+    Value,
+    check_entries,
+    section_of,
+    without_moment,
+)
 from shardstore.exchange.json_keys import STORED, JsonKeys
 from shardstore.exchange.json_values import JsonValues, to_json
 from shardstore.identifiers import Expiring
@@ -44,24 +53,24 @@ class JsonLinesWriter:
     def __init__(self, file: BinaryIO, written: xxhash.xxh3_64 | None = None) -> None:
         self._file = file
         self._checksum = written or xxhash.xxh3_64()
-        self._keys = JsonKeys(Section().key)
-        self._values = JsonValues(Section().value)
+        self._keys = JsonKeys(ExportSection().key)
+        self._values = JsonValues(ExportSection().value)
         if written is None:
             self._write([to_json({"shardstore": "export", "version": VERSION})])
 
-    def section(self, section: Section) -> None:
+    def section(self, section: ExportSection) -> None:
         """Begin a section."""
         self._keys, self._values = JsonKeys(section.key), JsonValues(section.value)
         self._write([to_json(_as_line(section))])
 
-    def go_on(self, section: Section) -> None:
+    def go_on(self, section: ExportSection) -> None:
         """Go on in a section whose beginning the file has already."""
         self._keys, self._values = JsonKeys(section.key), JsonValues(section.value)
 
-    def entries(self, entries: Entries) -> None:
+    def entries(self, entries: ExportEntries) -> None:
         """Write entries of the latest section; at least one."""
         keys = map(to_json, map(self._keys.shown, entries.keys))
-        values = list(map(bare, entries.values))
+        values = list(map(without_moment, entries.values))
         shown = map(_member, self._values.shown(values), values)
         moments = map(_moment, entries.values)
         self._write(list(map('{{"key":{}{}{}}}'.format, keys, shown, moments)))
@@ -93,8 +102,8 @@ class _Reader:
         self._path = path
         self._checksum = xxhash.xxh3_64()
         self._line_at = self._offset = 0
-        self._keys = JsonKeys(Section().key)
-        self._values = JsonValues(Section().value)
+        self._keys = JsonKeys(ExportSection().key)
+        self._values = JsonValues(ExportSection().value)
         self._total = 0
         self._has_section = False
 
@@ -111,10 +120,17 @@ class _Reader:
             raise self._flaw(f"the line is no JSON: {error}") from None
         if not isinstance(read, dict):
             raise self._flaw("the line is no object")
-        if "end" in read and read.get("checksum", self._checksum.hexdigest()) != self._checksum.hexdigest():
-            raise self._flaw("the checksum of the lines before does not match")
+        if "end" in read:
+            self._check_end(read)
         self._checksum.update(line)
         return read
+
+    def _check_end(self, read: dict[str, Any]) -> None:
+        if read.keys() - {"end", "checksum"}:
+            raise self._flaw("the line is no end: it has other members")
+        digest = self._checksum.hexdigest()
+        if read.get("checksum", digest) != digest:
+            raise self._flaw("the checksum of the lines before does not match")
 
     def pieces(self) -> Iterator[Placed]:
         """Iterate over what follows the first line."""
@@ -129,7 +145,7 @@ class _Reader:
                     raise self._flaw(
                         f"the end of {other['end']!r:.20} entries, after {self._total}, or not the last line"
                     )
-                yield Placed(End(self._total), self._offset)
+                yield Placed(ExportEnd(self._total), self._offset)
                 return
             yield Placed(self._section(other), self._offset)
 
@@ -145,7 +161,7 @@ class _Reader:
             group.append((self._line_at, read))
         return group, self._offset, None
 
-    def _section(self, read: dict[str, Any]) -> Section:
+    def _section(self, read: dict[str, Any]) -> ExportSection:
         fields = {"name": read.pop("space"), **read}
         section = section_of(fields, self._path, self._line_at)
         try:
@@ -155,7 +171,7 @@ class _Reader:
         self._has_section = True
         return section
 
-    def _entries(self, group: Sequence[tuple[int, dict[str, Any]]]) -> Entries:
+    def _entries(self, group: Sequence[tuple[int, dict[str, Any]]]) -> ExportEntries:
         if not self._has_section:
             raise Corruption(self._path, group[0][0], "an entry before the first space")
         read = [entry for _, entry in group]
@@ -172,7 +188,7 @@ class _Reader:
         check_entries(entries, self._path, group[0][0])
         return entries
 
-    def _read(self, read: Sequence[dict[str, Any]]) -> Entries:
+    def _read(self, read: Sequence[dict[str, Any]]) -> ExportEntries:
         if not all(_MEMBERS.issuperset(entry) and ("value" in entry) != (STORED in entry) for entry in read):
             raise ValueError('it has "key", "value" or "stored", and perhaps "expires_at"')
         keys = [self._keys.stored(entry["key"]) for entry in read]
@@ -180,8 +196,8 @@ class _Reader:
         values: list[Value] = [next(by_codec) if "value" in entry else bytes.fromhex(entry[STORED]) for entry in read]
         for place, entry in enumerate(read):
             if "expires_at" in entry:
-                values[place] = Expiring(_moment_of(entry["expires_at"]), bare(values[place]))
-        return Entries(keys, values)
+                values[place] = Expiring(_moment_of(entry["expires_at"]), without_moment(values[place]))
+        return ExportEntries(keys, values)
 
     def _flaw(self, what: str) -> Corruption:
         return Corruption(self._path, self._line_at, what)
@@ -190,7 +206,7 @@ class _Reader:
 _MEMBERS = {"key", "value", STORED, "expires_at"}
 
 
-def _as_line(section: Section) -> dict[str, Any]:
+def _as_line(section: ExportSection) -> dict[str, Any]:
     fields = section._asdict()
     return {"space": fields.pop("name"), **fields}
 

@@ -67,6 +67,8 @@ class JsonValues:
             if not all(isinstance(each, str) for each in shown):
                 raise ValueError("a value is no text")
             return list(map(str.encode, shown))
+        if not shown:
+            return []
         if self._values is None:
             raise ValueError("values of this codec are read as they are stored only")
         try:

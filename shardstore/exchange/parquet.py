@@ -26,7 +26,16 @@ from uuid import UUID
 
 from shardstore import keys, values
 from shardstore.errors import Corruption, InvalidRequest, UndecodableKey
-from shardstore.exchange.content import End, Entries, Placed, Section, Value, bare, check_entries, section_of
+from shardstore.exchange.content import (
+    ExportEnd,
+    ExportEntries,
+    ExportSection,
+    Placed,
+    Value,
+    check_entries,
+    section_of,
+    without_moment,
+)
 from shardstore.exchange.exporting import Report, pages, refusals_of
 from shardstore.exchange.json_keys import JsonKeys
 from shardstore.exchange.json_values import JsonValues, to_json
@@ -53,7 +62,7 @@ def write(db: Client, path: str, sources: Sequence[Source], timeout: float | Non
     if os.path.exists(path):
         raise InvalidRequest(f"{path!r} exists: remove it, or choose another name")
     section = sources[0].section
-    columns = _Columns(pyarrow, section)
+    columns = _SectionColumns(pyarrow, section)
     total, part = 0, path + ".part"
     with refusals_of(part), parquet.ParquetWriter(part, columns.schema) as writer:
         for group in _groups(pages(db, sources[0].prefix, sources[0].key_range, timeout)):
@@ -72,7 +81,7 @@ def read(path: str) -> Iterator[Placed]:
         with refusals_of(path), parquet.ParquetFile(path, page_checksum_verification=True) as file:
             metadata = (file.schema_arrow.metadata or {}).get(METADATA_KEY, b"null")
             section = section_of(json.loads(metadata), path, 0)
-            columns, total = _Columns(pyarrow, section), 0
+            columns, total = _SectionColumns(pyarrow, section), 0
             if not columns.schema.equals(file.schema_arrow):
                 raise Corruption(path, 0, "its columns are not those of its section")
             yield Placed(section, 0)
@@ -81,15 +90,15 @@ def read(path: str) -> Iterator[Placed]:
                 check_entries(entries, path, number)
                 total += len(entries.keys)
                 yield Placed(entries, number + 1)
-            yield Placed(End(total), file.num_row_groups)
+            yield Placed(ExportEnd(total), file.num_row_groups)
     except (pyarrow.ArrowException, ValueError, InvalidRequest) as error:
         raise Corruption(path, 0, f"this is no file of an export: {error}") from None
 
 
-class _Columns:
+class _SectionColumns:
     """The columns of a section."""
 
-    def __init__(self, pyarrow: Any, section: Section) -> None:
+    def __init__(self, pyarrow: Any, section: ExportSection) -> None:
         self._pyarrow = pyarrow
         self._types = {
             "bytes": pyarrow.binary(),
@@ -115,10 +124,10 @@ class _Columns:
         ]
         self.schema = pyarrow.schema(fields, metadata={METADATA_KEY: to_json(section._asdict()).encode()})
 
-    def table(self, entries: Entries) -> pa.Table:
+    def table(self, entries: ExportEntries) -> pa.Table:
         """Return entries as a table. Raises InvalidRequest for what the columns cannot hold."""
         moments = [value.moment if type(value) is Expiring else None for value in entries.values]
-        stored = list(map(bare, entries.values))
+        stored = list(map(without_moment, entries.values))
         shown = self._shown(stored)
         left = [None if has else value for has, value in zip(map(_is_there, shown), stored, strict=True)]
         columns = [*self._key_columns(entries.keys), shown, left, moments]
@@ -128,7 +137,7 @@ class _Columns:
             raise InvalidRequest(f"Parquet cannot hold this, JSON Lines can: {error}") from None
         return self._pyarrow.Table.from_arrays(arrays, schema=self.schema)
 
-    def entries(self, table: pa.Table) -> Entries:
+    def entries(self, table: pa.Table) -> ExportEntries:
         """Return the entries in a table. Raises ValueError or InvalidRequest."""
         columns = [column.to_pylist() for column in table.columns]
         *key_columns, shown, stored, moments = columns
@@ -139,9 +148,9 @@ class _Columns:
         at_ms = table.column("expires_at").cast(self._pyarrow.int64()).to_pylist()
         for at, moment in enumerate(at_ms):
             if moment is not None:
-                found[at] = Expiring(moment, bare(found[at]))
+                found[at] = Expiring(moment, without_moment(found[at]))
         del moments
-        return Entries(self._keys_of(key_columns), found)
+        return ExportEntries(self._keys_of(key_columns), found)
 
     def _key_fields(self, description: str) -> list[Any]:
         if description in _PLAIN_KEYS:
@@ -198,7 +207,7 @@ def _positions_of(description: str) -> list[str]:
     return positions if all(each.removesuffix(" | None") in _POSITIONS for each in positions) else []
 
 
-def _groups(read: Iterator[Entries]) -> Iterator[Entries]:
+def _groups(read: Iterator[ExportEntries]) -> Iterator[ExportEntries]:
     """Put pages together, so that a row group has at least ROWS_A_GROUP entries, but for the last one."""
     found: list[bytes] = []
     held: list[Value] = []
@@ -206,10 +215,10 @@ def _groups(read: Iterator[Entries]) -> Iterator[Entries]:
         found += page.keys
         held += page.values
         if len(found) >= ROWS_A_GROUP:
-            yield Entries(found, held)
+            yield ExportEntries(found, held)
             found, held = [], []
     if found:
-        yield Entries(found, held)
+        yield ExportEntries(found, held)
 
 
 def _plain(element: Any) -> Any:

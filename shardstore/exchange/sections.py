@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 from shardstore.errors import InvalidRequest
-from shardstore.exchange.content import Section
+from shardstore.exchange.content import ExportSection
 from shardstore.key_range import KeyRange, range_of_prefix
 from shardstore.spaces.document import SpaceDocument
 from shardstore.spaces.registry import find_space, open_space
@@ -23,13 +23,13 @@ OUTSIDE = KeyRange(b"", RESERVED)
 class Source(NamedTuple):
     """A section of a store: its keys begin with `prefix`, and those in `key_range`, which have it, are wanted."""
 
-    section: Section
+    section: ExportSection
     prefix: bytes
     key_range: KeyRange
 
 
-class Bounds(NamedTuple):
-    """Bounds of the keys of a section; None: no bound."""
+class SectionBounds(NamedTuple):
+    """SectionBounds of the keys of a section; None: no bound."""
 
     start: bytes | None = None
     end: bytes | None = None
@@ -45,7 +45,7 @@ class Bounds(NamedTuple):
         return wanted
 
 
-def sources(db: Client, space: str | None, bounds: Bounds, timeout: float | None) -> list[Source]:
+def sources(db: Client, space: str | None, bounds: SectionBounds, timeout: float | None) -> list[Source]:
     """Return the sections of a store that are wanted: one space, or ("") the keys outside of spaces, or (None) all.
 
     Raises InvalidRequest if there is no such space.
@@ -55,9 +55,9 @@ def sources(db: Client, space: str | None, bounds: Bounds, timeout: float | None
     return [Source(*each, wanted) for each, wanted in zip(found, ranges, strict=True) if wanted is not None]
 
 
-def _sections(db: Client, space: str | None, timeout: float | None) -> Iterator[tuple[Section, bytes]]:
+def _sections(db: Client, space: str | None, timeout: float | None) -> Iterator[tuple[ExportSection, bytes]]:
     if not space:
-        yield Section(), b""
+        yield ExportSection(), b""
     if space == "":
         return
     infos = db.spaces(timeout=timeout)
@@ -66,11 +66,11 @@ def _sections(db: Client, space: str | None, timeout: float | None) -> Iterator[
     for name in infos if space is None else [space]:
         document = run_steps(db, find_space(name, timeout))
         if document is not None and not document.dropped:
-            section = Section(name, document.key, document.value, document.together, document.ttl_ms)
+            section = ExportSection(name, document.key, document.value, document.together, document.ttl_ms)
             yield section, prefix_of_space(document.number)
 
 
-def target_prefix(db: Client, section: Section, timeout: float | None) -> bytes:
+def target_prefix(db: Client, section: ExportSection, timeout: float | None) -> bytes:
     """Return what the keys of a section begin with in a store. Its space is made if there is none.
 
     Raises InvalidRequest if the space has other types.
@@ -89,7 +89,7 @@ class _Copied(NamedTuple):
 class _CopiedSpace:
     """A space as an import wants it: with the descriptions of another one. It need not know the codec of its values."""
 
-    def __init__(self, section: Section) -> None:
+    def __init__(self, section: ExportSection) -> None:
         self.name = section.name
         self.document_key = document_key(section.name)
         self._section = section

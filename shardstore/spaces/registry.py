@@ -25,7 +25,7 @@ from shardstore.spaces.steps import Steps
 Opened_co = TypeVar("Opened_co", covariant=True)
 
 
-class Wanted(Protocol[Opened_co]):
+class SpaceToOpen(Protocol[Opened_co]):
     """A space that somebody wants to open, and what is made of it when it is opened."""
 
     name: str
@@ -40,7 +40,7 @@ class Wanted(Protocol[Opened_co]):
         ...
 
 
-def open_space(wanted: Wanted[Opened_co], timeout: float | None) -> Steps[Opened_co]:
+def open_space(wanted: SpaceToOpen[Opened_co], timeout: float | None) -> Steps[Opened_co]:
     """Return what is wanted of the space with this name, which is made if there is none.
 
     Raises InvalidRequest if it has other types.
@@ -81,7 +81,7 @@ def check_current(codec: SpaceCodec[Any, Any], timeout: float | None) -> Steps[N
         raise InvalidRequest(f"the space {codec.name!r:.60} was dropped: open it anew")
 
 
-def _make(wanted: Wanted[Any], timeout: float | None) -> Steps[None]:
+def _make(wanted: SpaceToOpen[Any], timeout: float | None) -> Steps[None]:
     """Make a space, unless another makes one of this name first."""
     number = yield methodcaller("increment", COUNTER_KEY, timeout=timeout)
     if not 0 < number <= NUMBER_MAX:

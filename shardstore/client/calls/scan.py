@@ -94,6 +94,7 @@ class AllAtOnce(_AsTheyAre):
     moments = True
 
     def entries(self, keys: Sequence[bytes], values: Sequence[bytes], unread: Iterator[bytes]) -> Iterator[Any]:
+        """The page, when it is asked for."""
         deque(unread, maxlen=0)
         yield keys, values
 

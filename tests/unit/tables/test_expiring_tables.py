@@ -10,8 +10,10 @@ from shardstore.key_range import EVERYTHING, KeyRange
 from shardstore.segment_options import SegmentOptions
 from shardstore.tables.column_items import as_list
 from shardstore.tables.counting import count_step, estimated
+from shardstore.tables.scan_page import scan_page
 from shardstore.tables.table_format import MOMENTS, Entries, Identity, TableRecord, quantiles_of
 from shardstore.tables.table_reader import Table
+from shardstore.wire.columns import decode, decode_ending
 from shardstore.workers.segment.table_writer import write_table
 from tests.unit.faulty_filesystem import FaultyFilesystem
 
@@ -57,6 +59,22 @@ def test_what_is_written_is_read(values: list[Stored], compression: str, now_ms:
 
 def _has_expired(value: Stored, now_ms: int) -> bool:
     return isinstance(value, Expiring) and value.moment <= now_ms
+
+
+@given(st.lists(STORED, min_size=1, max_size=60), st.integers(0, 100), st.booleans(), st.integers(0, 9))
+def test_a_page_with_moments_has_what_a_page_has(values: list[Stored], now_ms: int, reverse: bool, limit: int) -> None:
+    table, keys = written(values)
+    page = scan_page([table], EVERYTHING, reverse, False, limit, now_ms, moments=True)
+    without = scan_page([table], EVERYTHING, reverse, False, limit, now_ms)
+    assert (page.keys, page.resume) == (without.keys, without.resume)
+    if page.entries:
+        by_key = dict(zip(keys, values, strict=True))
+        shown = decode(*page.keys, page.entries, 1, 4)
+        if page.values.fixed:
+            found = decode(*page.values, page.entries, 0, 1 << 20)
+        else:
+            found = decode_ending(page.values.frame, page.entries, 1 << 20, nullable=False)[0]
+        assert found == [by_key[key] for key in shown]
 
 
 def test_batches_are_read_as_single_keys_are() -> None:
