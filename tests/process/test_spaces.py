@@ -42,7 +42,9 @@ def opened_by(url: str, name: str) -> tuple[str, str, bytes]:
 
 
 @pytest.fixture(scope="module")
-def processes() -> Iterator[ProcessPoolExecutor]:
+def processes(url: str) -> Iterator[ProcessPoolExecutor]:
+    """Processes with the environment of this test process, which may name a key for this url."""
+    del url
     with ProcessPoolExecutor(4, multiprocessing.get_context("spawn")) as pool:
         yield pool
 

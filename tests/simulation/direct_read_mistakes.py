@@ -33,7 +33,7 @@ def _note_no_batch(slot: RangeSlot, keys: Sequence[bytes]) -> None:
 _note = RangeSlot.note
 
 
-def _open_as_if_empty(slot: RangeSlot, epoch: int, version: int, has_active: bool, has_runs: bool) -> None:
+def _open_as_if_empty(slot: RangeSlot, epoch: int, version: int, *in_memory: object) -> None:
     """Replayed writes that are in no table yet do not show on the board."""
     _open(slot, epoch, version, has_active=False, has_runs=False)
 
