@@ -82,6 +82,7 @@ def test_figures_tell_of_requests_and_workers(router: RouterDriver) -> None:
         "requests_denied": 0,
         "replies_unmatched": 1,
         "clients": 1,
+        "store": STORE,
         "map_version": 4,
         "ranges": 4,
         "changes": {"done": 0, "under_way": []},
