@@ -149,11 +149,10 @@ def _checked(path: str, label: str) -> int:
 def _verify(db: Client, form: Form, path: str, file: BinaryIO, total: int, timeout: float) -> None:
     """Compare the store with a file. Raises Failed if they differ."""
     from shardstore.exchange import importing
-    from shardstore.system.system_clock import SystemWallClock
 
     with progress("verifying", total) as report:
         read = importing.read_pieces(file, path)
-        found = list(importing.differences(db, read, SystemWallClock().now_ms, timeout, report))
+        found = list(importing.differences(db, read, timeout, report))
     if found:
         section, key = found[0]
         raise Failed(

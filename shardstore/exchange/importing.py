@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 from shardstore.errors import Corruption
@@ -18,6 +18,7 @@ from shardstore.exchange.content import ExportEntries, ExportSection, Placed, wi
 from shardstore.exchange.exporting import Report, refusals_of
 from shardstore.exchange.sections import target_prefix
 from shardstore.identifiers import Expiring
+from shardstore.system.system_clock import SystemWallClock
 
 if TYPE_CHECKING:
     from shardstore.client.blocking.client import Client
@@ -83,7 +84,10 @@ class ImportProgress:
 def put_all(
     db: Client, pieces: Iterator[Placed], from_offset: int, timeout: float | None, report: Report
 ) -> Iterator[int]:
-    """Put the entries of a file, but for those before an offset. Yields up to where they are in the store."""
+    """Put the entries of a file, but for those before an offset, and for those that have expired meanwhile.
+
+    Yields up to where they are in the store.
+    """
     prefix = b""
     for placed in pieces:
         piece = placed.piece
@@ -96,10 +100,8 @@ def put_all(
             yield placed.behind
 
 
-def differences(
-    db: Client, pieces: Iterator[Placed], now_ms: Callable[[], int], timeout: float | None, report: Report
-) -> Iterator[Difference]:
-    """Iterate over the entries of a file that a store does not have so; what has expired may be missing."""
+def differences(db: Client, pieces: Iterator[Placed], timeout: float | None, report: Report) -> Iterator[Difference]:
+    """Iterate over the entries of a file that a store does not have so; what has expired does not count."""
     section, prefix = ExportSection(), b""
     for placed in pieces:
         piece = placed.piece
@@ -109,7 +111,7 @@ def differences(
             found = db.get_many(_stored_keys(prefix, piece), timeout=timeout)
             wanted = list(map(without_moment, piece.values))
             if found != wanted:
-                yield from _different(section, piece, found, now_ms())
+                yield from _different(section, piece, found, SystemWallClock().now_ms())
             report(len(piece.keys))
 
 
@@ -129,7 +131,7 @@ def _different(
     section: ExportSection, piece: ExportEntries, found: list[bytes | None], now_ms: int
 ) -> Iterator[Difference]:
     for key, wanted, value in zip(piece.keys, piece.values, found, strict=True):
-        is_over = value is None and type(wanted) is Expiring and wanted.moment <= now_ms
+        is_over = type(wanted) is Expiring and wanted.moment <= now_ms
         if value != without_moment(wanted) and not is_over:
             yield Difference(section, key)
 
@@ -141,7 +143,9 @@ def _put(db: Client, prefix: bytes, entries: ExportEntries, timeout: float | Non
         return
     pairs: list[tuple[bytes, Any]] = list(zip(keys, entries.values, strict=True))
     db.put_many([pair for pair in pairs if type(pair[1]) is not Expiring], timeout=timeout)
-    db._put_until([pair for pair in pairs if type(pair[1]) is Expiring], timeout=timeout)
+    now_ms = SystemWallClock().now_ms()
+    living = [pair for pair in pairs if type(pair[1]) is Expiring and pair[1].moment > now_ms]
+    db._put_until(living, timeout=timeout)
 
 
 def _stored_keys(prefix: bytes, entries: ExportEntries) -> list[bytes]:
