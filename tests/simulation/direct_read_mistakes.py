@@ -113,6 +113,6 @@ DIRECT_READ_MISTAKES: dict[str, Mistake] = {
     ),
     "remembers a slot for ever": Mistake((Patch(ReadableRange, "get_ready", _read_at_the_former_look),), first_seed=21),
     "reads by the board of a process that has ended": Mistake(
-        (Patch(SimBoard, "is_current", lambda self: True), OLD_ROUTES), first_seed=66
+        (Patch(SimBoard, "is_current", lambda self: True), OLD_ROUTES), first_seed=3010
     ),
 }

@@ -504,7 +504,7 @@ MISTAKES: dict[str, Mistake] = {
             Patch(workers.wal.record_run, "checksum", lambda data, seed=0: 0),
         ),
         needs=("lose power", "CHAOS"),
-        first_seed=862,
+        first_seed=3189,
     ),
     "drops tombstones in drains": Mistake(
         (
