@@ -14,6 +14,7 @@ connection.py    how a command reaches a cluster
 failures.py      how a command fails: one line, one exit code
 help_texts.py    help and version
 output.py        what a command prints
+progress.py      how far a long command is
 log.py           the log of `serve`
 store_status.py  derives from its statistics whether a store serves
 memory_table.py  a table of the memory that a store uses

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
-from collections.abc import Iterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -15,15 +13,13 @@ from shardstore.cli import output
 from shardstore.cli.changes import loss_lines
 from shardstore.cli.connection import Form
 from shardstore.cli.offline_command import EXIT_FINDINGS, OfflineCommand, WrongUsage, directory_argument, unreadable
+from shardstore.cli.progress import progress
 
 if TYPE_CHECKING:
     from shardstore.doctor.examination import Examination
     from shardstore.doctor.findings import Finding
     from shardstore.doctor.resolution import Planned
     from shardstore.seams.filesystem import Filesystem
-
-LINES_OF_PROGRESS = 10
-"""How many lines say how far it is, if the standard error is no terminal."""
 
 
 @click.command("doctor", cls=OfflineCommand)
@@ -86,22 +82,10 @@ def doctor(
 
 
 def _run(examination: Examination, processes: int) -> None:
-    """Run an examination, and show on the standard error how far it is."""
-    if sys.stderr is not None and sys.stderr.isatty():
-        length = sum(check.bytes for check in examination.checks)
-        with click.progressbar(length=length, label="reading", file=sys.stderr) as bar:
-            for check in examination.run(processes):
-                bar.update(check.bytes)
-        return
-    for line in _lines_of_progress(examination, processes):
-        output.complain(lambda line=line: click.echo(line, err=True))  # type: ignore[misc]
-
-
-def _lines_of_progress(examination: Examination, processes: int) -> Iterator[str]:
-    count = len(examination.checks)
-    for done, _ in enumerate(examination.run(processes), 1):
-        if done * LINES_OF_PROGRESS // count > (done - 1) * LINES_OF_PROGRESS // count:
-            yield f"read {done:,} of {count:,} files"
+    """Run an examination, and show how far it is."""
+    with progress("reading", "bytes", sum(check.bytes for check in examination.checks)) as report:
+        for check in examination.run(processes):
+            report(check.bytes)
 
 
 def _resolved(

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, BinaryIO
+from io import BufferedReader
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 import click
 
@@ -14,14 +16,15 @@ from shardstore.cli import output
 from shardstore.cli.connection import Form, with_client
 from shardstore.cli.failures import Failed
 from shardstore.cli.help_texts import Command
-from shardstore.errors import Corruption, InvalidRequest, Unavailable
+from shardstore.cli.progress import progress
+from shardstore.errors import Corruption, InvalidRequest, StorageFailure, Unavailable
 
 if TYPE_CHECKING:
     from shardstore.client.blocking.client import Client
+    from shardstore.exchange.importing import Content, ImportProgress
     from shardstore.exchange.sections import SectionBounds, Source
 
-LINES_OF_PROGRESS = 10
-ENTRIES_A_LINE = 1_000_000
+ENTRIES = "entries"
 STANDARD = "-"
 STANDARD_INPUT = "the standard input"
 
@@ -55,7 +58,7 @@ def export_command(
     """Write the store, a space, or keys in bounds into FILE, or to the standard output (-).
 
     The name of FILE says its form: .jsonl for JSON Lines, .bundle for one file with checksums, .parquet for a table. It
-    is written as FILE.part until it is whole. If the export is interrupted, give the same command again: it goes on.
+    has another name until it is whole. If the export is interrupted, give the same command again: it goes on.
     """
     # ruff: noqa: PLC0415  (no other command needs these modules)
     from shardstore.exchange import exporting, forms, sections
@@ -72,14 +75,14 @@ def export_command(
     if kind == forms.PARQUET:
         from shardstore.exchange import parquet
 
-        with progress("exporting", length) as report:
+        with progress("exporting", ENTRIES, length) as report:
             written = parquet.write(db, file, wanted, timeout, report)
     else:
-        export = exporting.Export(db, file, kind, wanted, timeout)
-        with progress("going on" if export.is_begun else "exporting", length) as report:
+        export = exporting.Export(db, _identity_of(db, timeout), file, kind, wanted, timeout)
+        with progress("going on" if export.is_begun else "exporting", ENTRIES, length) as report:
             written = export.run(report)
     if verify:
-        _checked(file, "checking")
+        _content(file)
     form.show({"file": file, "entries": written}, f"exported {written:,} entries to {file}")
 
 
@@ -91,36 +94,67 @@ def export_command(
 def import_command(db: Client, form: Form, timeout: float, file: str, only_check: bool, verify: bool) -> None:
     """Put what FILE holds, an export, into the store. Other entries of the store stay.
 
-    Spaces that the store does not have are made. If it has one with other types, nothing is imported of it. If the
-    import is interrupted, give the same command again: it goes on.
+    Spaces that the store does not have are made. If it has one with other types, nothing is imported. If the import is
+    interrupted, give the same command again: it goes on.
     """
-    from shardstore.exchange import forms, importing
+    from shardstore.exchange import importing, sections
 
     if file == STANDARD:
         if only_check or verify:
             raise click.UsageError("--check and --verify need a file: the standard input is read only once")
-        with progress("importing") as report:
-            read = importing.pieces_of_a_pipe(forms.READERS[forms.JSON](sys.stdin.buffer, STANDARD_INPUT))
-            try:
-                total = sum(1 for _ in importing.put_all(db, read, 0, timeout, report))
-            except Corruption as error:
-                raise Failed(str(error)) from None
-        form.show({"file": file, "pages": total}, "imported the standard input")
+        total = _from_standard_input(db, timeout)
+        form.show({"file": file, "entries": total}, f"imported {total:,} entries")
         return
-    total = _checked(file, "checking")
+    content = _content(file)
+    total = content.entries
     if only_check:
         form.show({"file": file, "entries": total}, f"{file} is whole: {total:,} entries")
         return
+    for section in content.sections:
+        sections.check_target(db, section, timeout)
     with _file(file) as opened:
         kept = importing.ImportProgress(file, opened, _identity_of(db, timeout))
-        with progress("importing", total) as report:
+        with progress("importing", ENTRIES, total) as report:
             read = importing.read_pieces(opened, file)
-            for offset in importing.put_all(db, read, kept.load(), timeout, report):
-                kept.keep(offset)
+            _keep_each(kept, importing.put_all(db, read, kept.load(), timeout, report))
         if verify:
             _verify(db, form, file, opened, total, timeout)
         kept.forget()
     form.show({"file": file, "entries": total}, f"imported {total:,} entries from {file}")
+
+
+def _keep_each(kept: ImportProgress, offsets: Iterator[int]) -> None:
+    """Keep how far an import is. If that cannot be written, say so once, and import all the same."""
+    for offset in offsets:
+        try:
+            kept.keep(offset)
+        except StorageFailure as failure:
+            words = f"if the import is interrupted, it begins anew: {failure}"
+            output.complain(lambda words=words: click.echo(words, err=True))  # type: ignore[misc]
+            break
+    deque(offsets, maxlen=0)
+
+
+def _from_standard_input(db: Client, timeout: float) -> int:
+    """Import what comes from the standard input. Returns how many entries that were."""
+    from shardstore.exchange import importing
+
+    total = 0
+    with progress("importing", ENTRIES) as report:
+
+        def count(entries: int) -> None:
+            nonlocal total
+            total += entries
+            report(entries)
+
+        read = importing.read_pipe(cast(BufferedReader, sys.stdin.buffer), STANDARD_INPUT)
+        try:
+            deque(importing.put_all(db, read, 0, timeout, count), maxlen=0)
+        except Corruption as error:
+            if error.file != STANDARD_INPUT:
+                raise
+            raise Failed(str(error)) from None
+    return total
 
 
 def _to_standard_output(db: Client, kind: str, wanted: list[Source], timeout: float) -> int:
@@ -139,10 +173,11 @@ def _identity_of(db: Client, timeout: float) -> str:
     return router["store"]
 
 
-def _checked(path: str, label: str) -> int:
+def _content(path: str) -> Content:
+    """Read a file whole. Returns what it has. Raises Failed, which says where it is damaged."""
     from shardstore.exchange import importing
 
-    with _file(path) as file, progress(label) as report:
+    with _file(path) as file, progress("checking", ENTRIES) as report:
         return importing.check(importing.read_pieces(file, path), report)
 
 
@@ -150,7 +185,7 @@ def _verify(db: Client, form: Form, path: str, file: BinaryIO, total: int, timeo
     """Compare the store with a file. Raises Failed if they differ."""
     from shardstore.exchange import importing
 
-    with progress("verifying", total) as report:
+    with progress("verifying", ENTRIES, total) as report:
         read = importing.read_pieces(file, path)
         found = list(importing.differences(db, read, timeout, report))
     if found:
@@ -200,42 +235,6 @@ def _file(path: str) -> Iterator[BinaryIO]:
         if error.file != path:
             raise
         raise Failed(str(error)) from None
-
-
-@contextmanager
-def progress(label: str, length: int | None = None) -> Iterator[Callable[[int], object]]:
-    """Show on the standard error how many entries are done: as a bar on a terminal, else as a line now and then."""
-    if sys.stderr is not None and sys.stderr.isatty():
-        with click.progressbar(length=length or 0, label=label, file=sys.stderr, show_pos=True) as bar:
-            yield bar.update
-        return
-    lines = _Lines(label, length)
-    yield lines.note
-    lines.end()
-
-
-class _Lines:
-    """Says how far it is each time another tenth is done, or without a length another million."""
-
-    def __init__(self, label: str, length: int | None) -> None:
-        self._label = label
-        self._of = f" of {length:,}" if length else ""
-        self._step = max(1, length // LINES_OF_PROGRESS) if length else ENTRIES_A_LINE
-        self._done = 0
-
-    def note(self, entries: int) -> None:
-        """Note that so many more entries are done."""
-        before, self._done = self._done, self._done + entries
-        if self._done // self._step > before // self._step:
-            self._say()
-
-    def end(self) -> None:
-        """Say how many are done in all."""
-        if self._done % self._step:
-            self._say()
-
-    def _say(self) -> None:
-        output.complain(lambda: click.echo(f"{self._label}: {self._done:,}{self._of} entries", err=True))
 
 
 COMMANDS = (export_command, import_command)

@@ -6,7 +6,7 @@
              seed is the offset of the frame in the file, so a frame that was moved is noticed.
 
     kind     payload
-    1        section: a msgpack map of the fields of a ExportSection (content.py)
+    1        section: a msgpack map of the fields of an ExportSection (content.py)
     2        entries: one zstd frame of
              layout of keys (1) | layout of values (1) | zero (2) | bytes of keys (4) | keys | values
              Both are columns (wire/columns.py); a layout is 1 for a fixed column, 0 for a variable one.

@@ -35,7 +35,7 @@ class ExportSection(NamedTuple):
 
 
 class ExportEntries(NamedTuple):
-    """ExportEntries of the latest section, in the order of their keys."""
+    """Entries of the latest section, in the order of their keys."""
 
     keys: Sequence[bytes]
     values: Sequence[Value]

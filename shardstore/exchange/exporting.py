@@ -1,7 +1,8 @@
 """An export: from a store into a file.
 
-The file is written as FILE.part, and gets its name when it is whole and on the disk. An export that finds FILE.part
-goes on behind its last whole piece. Each range of the store is shown as of the moment when the scan reached it.
+A file that is not whole yet has another name, made of what is exported: FILE.<digits>.part. The same export of the same
+store finds it and goes on behind its last whole piece; another one does not touch it. Each range of the store is shown
+as of the moment when the scan reached it.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
+from shardstore.checksum import checksum
 from shardstore.client.calls.scan import AllAtOnce
 from shardstore.errors import Corruption, InvalidRequest, ScanInvalidated, StorageFailure
 from shardstore.exchange.content import ExportEnd, ExportEntries, ExportSection, Placed
@@ -35,17 +37,17 @@ class Begun(NamedTuple):
 
 
 class Export:
-    """One export. `run` may be called again after an error, also by another process: it goes on."""
+    """One export of the store with this identity. `run` may be called again, also by another process: it goes on."""
 
-    def __init__(self, db: Client, path: str, form: str, sources: Sequence[Source], timeout: float | None) -> None:
+    def __init__(
+        self, db: Client, store: str, path: str, form: str, sources: Sequence[Source], timeout: float | None
+    ) -> None:
         self._db = db
-        self._path = path
-        self._part = path + ".part"
+        self._path = new_file(path)
+        self._part = f"{path}.{checksum(repr((store, form, sources)).encode()):016x}.part"
         self._form = form
         self._sources = sources
         self._timeout = timeout
-        if os.path.exists(path):
-            raise InvalidRequest(f"{path!r} exists: remove it, or choose another name")
 
     @property
     def is_begun(self) -> bool:
@@ -55,21 +57,16 @@ class Export:
     def run(self, report: Report) -> int:
         """Write the file. Returns how many entries it has.
 
-        Raises InvalidRequest, StorageFailure, and the errors of scans.
+        Raises StorageFailure, and the errors of scans.
         """
         with refusals_of(self._part), open(self._part, "a+b") as file:
             begun = written_so_far(file, self._form, self._part)
-            self._check(begun)
             file.truncate(begun.offset)
             writer = writer_of(self._form, file, begun.offset)
             report(begun.entries)
             total = begun.entries + self._write(writer, begun, report)
             writer.end(total)
-            file.flush()
-            os.fsync(file.fileno())
-        with refusals_of(self._path):
-            os.replace(self._part, self._path)
-            _sync_directory(os.path.dirname(self._path) or ".")
+        give_name(self._part, self._path)
         return total
 
     def _write(self, writer: Writer, begun: Begun, report: Report) -> int:
@@ -89,16 +86,6 @@ class Export:
                 written += len(entries.keys)
                 report(len(entries.keys))
         return written
-
-    def _check(self, begun: Begun) -> None:
-        """Raise InvalidRequest if what was begun is another export."""
-        wanted = [source.section for source in self._sources]
-        is_ours = begun.sections == wanted[: len(begun.sections)]
-        if is_ours and begun.last_key is not None:
-            source = self._sources[len(begun.sections) - 1]
-            is_ours = source.prefix + begun.last_key in source.key_range
-        if not is_ours:
-            raise InvalidRequest(f"{self._part!r} is of another export: go on with that, or remove it")
 
 
 def write_all(
@@ -154,8 +141,23 @@ def _behind(begun: Begun, placed: Placed) -> Begun:
     return begun._replace(last_key=piece.keys[-1], entries=begun.entries + len(piece.keys), offset=placed.behind)
 
 
-def _sync_directory(path: str) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+def new_file(path: str) -> str:
+    """Return the name of a file that is to be written. Raises InvalidRequest if there is one."""
+    if os.path.exists(path):
+        raise InvalidRequest(f"{path!r} exists: remove it, or choose another name")
+    return path
+
+
+def give_name(part: str, path: str) -> None:
+    """Give a file that was written as `part` its name, durably. Raises StorageFailure."""
+    with refusals_of(path):
+        _sync(part, os.O_RDONLY)
+        os.replace(part, path)
+        _sync(os.path.dirname(path) or ".", os.O_RDONLY | os.O_DIRECTORY)
+
+
+def _sync(path: str, flags: int) -> None:
+    descriptor = os.open(path, flags)
     try:
         os.fsync(descriptor)
     finally:

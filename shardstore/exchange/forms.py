@@ -26,6 +26,9 @@ SUFFIXES: Final = {
 }
 
 
+START_BYTES: Final = len(bundle.MAGIC)
+
+
 class Writer(Protocol):
     """Writes the pieces of a file."""
 
@@ -54,10 +57,8 @@ def form_named(path: str) -> str:
     return form
 
 
-def form_of(file: BinaryIO) -> str:
-    """Return the form of a file that is read, by how it begins."""
-    start = file.read(len(bundle.MAGIC))
-    file.seek(0)
+def form_begun_by(start: bytes) -> str:
+    """Return the form of a file that begins with these START_BYTES bytes."""
     if start == bundle.MAGIC:
         return BUNDLE
     return PARQUET if start.startswith(b"PAR1") else JSON

@@ -1,8 +1,8 @@
 """An import: from a file into a store.
 
-A file is read twice: first whole, so that nothing of a damaged file is imported; then its entries are put. How far that
-came is kept beside it, in FILE.progress, so that an import that was interrupted goes on. Entries of the store that are
-not in the file stay.
+A file is read twice: first whole, so that nothing is imported of a damaged file, or if a space of the store has other
+types; then its entries are put. How far that came is kept beside it, in FILE.progress, so that an import that was
+interrupted goes on. Entries of the store that are not in the file stay.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
+from io import BufferedReader
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 from shardstore.errors import Corruption
@@ -31,23 +32,49 @@ class Difference(NamedTuple):
     key: bytes
 
 
+class Content(NamedTuple):
+    """What a file has: its sections, and how many entries."""
+
+    sections: list[ExportSection]
+    entries: int
+
+
 def read_pieces(file: BinaryIO, path: str) -> Iterator[Placed]:
     """Iterate over the pieces of a file from its start, whatever its form. Raises Corruption."""
     file.seek(0)
-    form = forms.form_of(file)
-    if form == forms.PARQUET:
-        return parquet.read(path)
-    return forms.READERS[form](file, path)
+    form = forms.form_begun_by(file.read(forms.START_BYTES))
+    file.seek(0)
+    return parquet.read(path) if form == forms.PARQUET else forms.READERS[form](file, path)
 
 
-def check(pieces: Iterator[Placed], report: Report) -> int:
-    """Read a file whole. Returns how many entries it has. Raises Corruption."""
+def read_pipe(pipe: BufferedReader, path: str) -> Iterator[Placed]:
+    """Iterate over the pieces of what is read only once, JSON Lines or a bundle.
+
+    Raises Corruption, which says how many entries came before the damage.
+    """
     total = 0
+    form = forms.form_begun_by(pipe.peek(forms.START_BYTES)[: forms.START_BYTES])
+    try:
+        if form not in forms.READERS:
+            raise Corruption(path, 0, "a file of Parquet is not read from a pipe: name the file")
+        for placed in forms.READERS[form](pipe, path):
+            yield placed
+            if isinstance(placed.piece, ExportEntries):
+                total += len(placed.piece.keys)
+    except Corruption as error:
+        raise Corruption(error.file, error.offset, f"{error.what}. {total:,} entries before it are imported") from None
+
+
+def check(pieces: Iterator[Placed], report: Report) -> Content:
+    """Read a file whole. Returns what it has. Raises Corruption."""
+    content = Content([], 0)
     for placed in pieces:
-        if isinstance(placed.piece, ExportEntries):
-            total += len(placed.piece.keys)
+        if isinstance(placed.piece, ExportSection):
+            content.sections.append(placed.piece)
+        elif isinstance(placed.piece, ExportEntries):
+            content = content._replace(entries=content.entries + len(placed.piece.keys))
             report(len(placed.piece.keys))
-    return total
+    return content
 
 
 class ImportProgress:
@@ -96,8 +123,8 @@ def put_all(
         elif isinstance(piece, ExportEntries):
             if placed.behind > from_offset:
                 _put(db, prefix, piece, timeout)
+                yield placed.behind
             report(len(piece.keys))
-            yield placed.behind
 
 
 def differences(db: Client, pieces: Iterator[Placed], timeout: float | None, report: Report) -> Iterator[Difference]:
@@ -113,18 +140,6 @@ def differences(db: Client, pieces: Iterator[Placed], timeout: float | None, rep
             if found != wanted:
                 yield from _different(section, piece, found, SystemWallClock().now_ms())
             report(len(piece.keys))
-
-
-def pieces_of_a_pipe(pieces: Iterator[Placed]) -> Iterator[Placed]:
-    """Iterate over pieces that are read once only; the error of damage says that what came before is imported."""
-    total = 0
-    try:
-        for placed in pieces:
-            yield placed
-            if isinstance(placed.piece, ExportEntries):
-                total += len(placed.piece.keys)
-    except Corruption as error:
-        raise Corruption(error.file, error.offset, f"{error.what}. {total:,} entries before it are imported") from None
 
 
 def _different(

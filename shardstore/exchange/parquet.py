@@ -13,7 +13,7 @@
     stored                  binary: the value as it is stored, where `value` is null
     expires_at              timestamp[ms, UTC]; null: the value does not expire
 
-The metadata of the schema has the section (content.py) as JSON, under the key "shardstore".
+The metadata of the schema has the section (content.py) as JSON, under the key "shardstore". Pages have checksums.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 from shardstore import keys, values
-from shardstore.errors import Corruption, InvalidRequest, UndecodableKey
+from shardstore.errors import Corruption, InvalidRequest, StorageFailure, UndecodableKey
 from shardstore.exchange.content import (
     ExportEnd,
     ExportEntries,
@@ -36,11 +36,12 @@ from shardstore.exchange.content import (
     section_of,
     without_moment,
 )
-from shardstore.exchange.exporting import Report, pages, refusals_of
+from shardstore.exchange.exporting import Report, give_name, new_file, pages, refusals_of
 from shardstore.exchange.json_keys import JsonKeys
 from shardstore.exchange.json_values import JsonValues, to_json
 from shardstore.exchange.sections import Source
 from shardstore.identifiers import Expiring
+from shardstore.limits import MIB
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -48,7 +49,8 @@ if TYPE_CHECKING:
     from shardstore.client.blocking.client import Client
 
 METADATA_KEY: Final = b"shardstore"
-ROWS_A_GROUP: Final = 65_536
+GROUP_ENTRIES: Final = 65_536
+GROUP_BYTES: Final = 64 * MIB
 _PLAIN_KEYS = {"Bytes()": "bytes", "Str()": "str", "Int()": "int", "Uuid()": "UUID"}
 _PLAIN_VALUES = {"Raw/1": "bytes", "Str/1": "str", "Int/1": "int", "Float/1": "float"}
 _POSITIONS = {"bytes", "str", "int", "float", "bool", "UUID", "date", "datetime"}
@@ -59,18 +61,14 @@ def write(db: Client, path: str, sources: Sequence[Source], timeout: float | Non
     pyarrow, parquet = _pyarrow()
     if len(sources) != 1:
         raise InvalidRequest("a file of Parquet has one space: name it with --space, or --space '' for keys of none")
-    if os.path.exists(path):
-        raise InvalidRequest(f"{path!r} exists: remove it, or choose another name")
-    section = sources[0].section
-    columns = _SectionColumns(pyarrow, section)
-    total, part = 0, path + ".part"
-    with refusals_of(part), parquet.ParquetWriter(part, columns.schema) as writer:
+    columns = _SectionColumns(pyarrow, sources[0].section)
+    total, part = 0, new_file(path) + ".part"
+    with refusals_of(part), parquet.ParquetWriter(part, columns.schema, write_page_checksum=True) as writer:
         for group in _groups(pages(db, sources[0].prefix, sources[0].key_range, timeout)):
             writer.write_table(columns.table(group))
             total += len(group.keys)
             report(len(group.keys))
-    with refusals_of(path):
-        os.replace(part, path)
+    give_name(part, path)
     return total
 
 
@@ -78,7 +76,7 @@ def read(path: str) -> Iterator[Placed]:
     """Iterate over the pieces of a file; places are numbers of row groups. Raises Corruption."""
     pyarrow, parquet = _pyarrow()
     try:
-        with refusals_of(path), parquet.ParquetFile(path, page_checksum_verification=True) as file:
+        with parquet.ParquetFile(path, page_checksum_verification=True) as file:
             metadata = (file.schema_arrow.metadata or {}).get(METADATA_KEY, b"null")
             section = section_of(json.loads(metadata), path, 0)
             columns, total = _SectionColumns(pyarrow, section), 0
@@ -91,8 +89,10 @@ def read(path: str) -> Iterator[Placed]:
                 total += len(entries.keys)
                 yield Placed(entries, number + 1)
             yield Placed(ExportEnd(total), file.num_row_groups)
-    except (pyarrow.ArrowException, ValueError, InvalidRequest) as error:
-        raise Corruption(path, 0, f"this is no file of an export: {error}") from None
+    except (pyarrow.ArrowException, ValueError, InvalidRequest, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise StorageFailure(f"{path!r}: {os.strerror(error.errno)}") from None
+        raise Corruption(path, 0, f"this is no file of an export, or it is damaged: {error}") from None
 
 
 class _SectionColumns:
@@ -139,17 +139,15 @@ class _SectionColumns:
 
     def entries(self, table: pa.Table) -> ExportEntries:
         """Return the entries in a table. Raises ValueError or InvalidRequest."""
-        columns = [column.to_pylist() for column in table.columns]
-        *key_columns, shown, stored, moments = columns
+        *key_columns, shown, stored = [column.to_pylist() for column in table.columns[:-1]]
         by_codec = iter(self._encoded([value for value in shown if value is not None]))
         found: list[Value] = [next(by_codec) if value is not None else stored[at] for at, value in enumerate(shown)]
         if not all(type(value) is bytes for value in found):
             raise ValueError("a row without a value")
-        at_ms = table.column("expires_at").cast(self._pyarrow.int64()).to_pylist()
-        for at, moment in enumerate(at_ms):
+        moments = table.column("expires_at").cast(self._pyarrow.int64()).to_pylist()
+        for at, moment in enumerate(moments):
             if moment is not None:
                 found[at] = Expiring(moment, without_moment(found[at]))
-        del moments
         return ExportEntries(self._keys_of(key_columns), found)
 
     def _key_fields(self, description: str) -> list[Any]:
@@ -208,15 +206,17 @@ def _positions_of(description: str) -> list[str]:
 
 
 def _groups(read: Iterator[ExportEntries]) -> Iterator[ExportEntries]:
-    """Put pages together, so that a row group has at least ROWS_A_GROUP entries, but for the last one."""
+    """Put pages together into row groups, each of the size of GROUP_ENTRIES or GROUP_BYTES, but for the last one."""
     found: list[bytes] = []
     held: list[Value] = []
+    held_bytes = 0
     for page in read:
         found += page.keys
         held += page.values
-        if len(found) >= ROWS_A_GROUP:
+        held_bytes += sum(map(len, map(without_moment, page.values)))
+        if len(found) >= GROUP_ENTRIES or held_bytes >= GROUP_BYTES:
             yield ExportEntries(found, held)
-            found, held = [], []
+            found, held, held_bytes = [], [], 0
     if found:
         yield ExportEntries(found, held)
 

@@ -29,7 +29,7 @@ class Source(NamedTuple):
 
 
 class SectionBounds(NamedTuple):
-    """SectionBounds of the keys of a section; None: no bound."""
+    """Bounds of the keys of a section; None: no bound."""
 
     start: bytes | None = None
     end: bytes | None = None
@@ -78,6 +78,13 @@ def target_prefix(db: Client, section: ExportSection, timeout: float | None) -> 
     if not section.name:
         return b""
     return run_steps(db, open_space(_CopiedSpace(section), timeout)).prefix
+
+
+def check_target(db: Client, section: ExportSection, timeout: float | None) -> None:
+    """Raise InvalidRequest if a store has the space of a section with other types."""
+    document = run_steps(db, find_space(section.name, timeout)) if section.name else None
+    if document is not None and not document.dropped:
+        _CopiedSpace(section).opened(document)
 
 
 class _Copied(NamedTuple):

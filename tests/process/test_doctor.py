@@ -72,7 +72,7 @@ def test_a_store_whose_processes_were_killed_is_healthy_and_stays_as_it_is(data:
     before = contents(data)
     done = run("doctor", data)
     assert (done.returncode, done.stdout.splitlines()[-1].partition(":")[0]) == (0, "healthy"), done.stdout
-    assert "read " in done.stderr
+    assert "reading: " in done.stderr
     assert examined(data)["findings"] == []
     assert run("wal", "verify", data).returncode == 0
     assert contents(data) == before

@@ -12,7 +12,7 @@ import pyarrow.parquet
 import pytest
 
 from shardstore import keys
-from shardstore.errors import Corruption, InvalidRequest
+from shardstore.errors import Corruption, InvalidRequest, StorageFailure
 from shardstore.exchange import parquet
 from shardstore.exchange.content import ExportEnd, ExportEntries, ExportSection
 from shardstore.exchange.sections import Source
@@ -54,6 +54,26 @@ def test_a_section_is_read_back(tmp_path: Path, number: int) -> None:
     assert read[-1] == ExportEnd(total)
     assert list(map(plain, read[1:-1])) == list(map(plain, entries))
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_page_that_changed_is_noticed(tmp_path: Path) -> None:
+    values = [b"%050d" % number for number in range(2_000)]
+    write(tmp_path / "file", ExportSection(), [ExportEntries([b"%04d" % at for at in range(2_000)], values)])
+    data = bytearray((tmp_path / "file").read_bytes())
+    data[len(data) // 2] ^= 1
+    (tmp_path / "file").write_bytes(data)
+    with pytest.raises(Corruption, match=r"this is no file of an export, or it is damaged: .*CRC checksum"):
+        list(parquet.read(str(tmp_path / "file")))
+    with pytest.raises(StorageFailure, match="gone': No such file or directory"):
+        list(parquet.read(str(tmp_path / "gone")))
+
+
+def test_row_groups_are_bounded(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(parquet, "GROUP_BYTES", 1_000)
+    pages = [ExportEntries([b"%d" % at], [bytes(600)]) for at in range(5)]
+    write(tmp_path / "file", ExportSection(), pages)
+    read = [placed.piece for placed in parquet.read(str(tmp_path / "file"))]
+    assert [len(piece.keys) for piece in read if isinstance(piece, ExportEntries)] == [2, 2, 1]
 
 
 def test_typed_keys_and_values_are_columns(tmp_path: Path) -> None:
@@ -98,7 +118,7 @@ def test_other_files_are_no_exports(tmp_path: Path) -> None:
         with pytest.raises(Corruption) as error:
             list(parquet.read(str(tmp_path / name)))
         said[name] = error.value.what
-    assert "this is no file of an export: " in said["garbage"]
+    assert "this is no file of an export, or it is damaged: " in said["garbage"]
     assert said["no section"] == said["other"] == "this is no section"
     assert said["columns"] == "its columns are not those of its section"
 
