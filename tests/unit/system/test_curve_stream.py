@@ -23,6 +23,7 @@ from shardstore.system.curve_stream import CurveStream
 from shardstore.system.stream import Gone
 from shardstore.wire.wire_format import Header, Op, request_bytes_max
 from tests.unit.access.curve_client import CurveClient
+from tests.unit.system.raw_peer import RawPeer
 
 SERVER = ServerKey(*key_pair(os.urandom))
 OWN = PrivateKey.generate()
@@ -149,35 +150,13 @@ def test_a_greeting_without_encryption_is_refused() -> None:
         peer.say(GREETING.replace(b"CURVE", b"NULL\0"))
 
 
-class Peer:
-    """A stream, and the other end of its connection."""
+class Peer(RawPeer[CurveStream]):
+    """A peer that speaks CURVE."""
 
     def __init__(self) -> None:
-        ours, self.theirs = socket.socketpair()
-        self.stream = of_socket(ours)
-        self.theirs.setblocking(False)
+        super().__init__(of_socket)
         self.client = CurveClient(SERVER.public, OWN)
-        self.messages: list[list[bytes]] = []
-        self.held_bytes_most = 0
         self.hear()
-
-    def say(self, data: bytes) -> None:
-        """Send all bytes, while the stream takes what arrives."""
-        left = memoryview(data)
-        while left:
-            with suppress(BlockingIOError):
-                left = left[self.theirs.send(left[: 100 * KIB]) :]
-            self.take()
-        for _ in range(5):
-            self.take()
-
-    def take(self) -> None:
-        self.messages += self.stream.take()
-        self.held_bytes_most = max(self.held_bytes_most, self.stream.arrived_bytes)
-
-    def hear(self) -> bytes:
-        """What the stream has sent."""
-        return self.theirs.recv(MIB)
 
     def let_in(self) -> Peer:
         self.say(GREETING + command(self.client.hello()))
@@ -191,13 +170,6 @@ class Peer:
 
     def message(self, *frames: bytes) -> bytes:
         return b"".join(self.frame(at < len(frames) - 1, each) for at, each in enumerate(frames))
-
-    def __enter__(self) -> Peer:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.theirs.close()
-        self.stream.close()
 
 
 def wire_frame(flags: int, data: bytes) -> bytes:

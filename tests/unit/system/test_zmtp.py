@@ -16,6 +16,7 @@ from shardstore.limits import FRAMES_MAX, KIB, MESSAGE_BYTES_MAX, MIB
 from shardstore.system.stream import Gone
 from shardstore.system.zmtp import ZmtpStream
 from shardstore.wire.wire_format import Header, Op, request_bytes_max
+from tests.unit.system.raw_peer import RawPeer
 
 GREETING = b"\xff" + bytes(7) + b"\x01\x7f\x03\x01" + b"NULL".ljust(20, b"\0") + bytes(32)
 READY_BODY = b"\x05READY\x0bSocket-Type\x00\x00\x00\x06DEALER\x08Identity\x00\x00\x00\x00"
@@ -25,42 +26,12 @@ PUT = Header(Op.PUT).encode()
 MORE = 1
 
 
-class Peer:
-    """A stream and the other end of its connection, which sends raw bytes."""
+class Peer(RawPeer[ZmtpStream]):
+    """A peer that has greeted the stream, or said something else."""
 
     def __init__(self, greeting: bytes = HELLO) -> None:
-        ours, self.theirs = socket.socketpair()
-        self.stream = ZmtpStream(ours, request_bytes_max)
-        self.theirs.setblocking(False)
-        self.messages: list[list[bytes]] = []
-        self.held_bytes_most = 0
+        super().__init__(lambda ours: ZmtpStream(ours, request_bytes_max))
         self.say(greeting)
-
-    def say(self, data: bytes) -> None:
-        """Send all bytes, while the stream takes what arrives."""
-        left = memoryview(data)
-        while left:
-            with suppress(BlockingIOError):
-                left = left[self.theirs.send(left[: 100 * KIB]) :]
-            self.take()
-        for _ in range(5):
-            self.take()
-
-    def take(self) -> None:
-        """Let the stream take what has arrived."""
-        self.messages += self.stream.take()
-        self.held_bytes_most = max(self.held_bytes_most, self.stream.arrived_bytes)
-
-    def hear(self) -> bytes:
-        """The bytes that the stream has sent."""
-        return self.theirs.recv(MIB)
-
-    def __enter__(self) -> Peer:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.theirs.close()
-        self.stream.close()
 
 
 def frame(flags: int, data: bytes) -> bytes:
