@@ -1,6 +1,6 @@
-"""Runs the checks: lint, format, types and the fast tests. Takes less than four minutes on two cores.
+"""Runs the checks: lint, format, types and the fast tests. Takes four to eight minutes on two cores.
 
---all runs the slow tests too, about ten minutes. --compiled compiles the hot modules in a copy of the checkout, and
+--all runs the slow tests too, ten to twenty minutes. --compiled compiles the hot modules in a copy of the checkout, and
 runs the tests there, without lint and types. Other arguments are passed to pytest: `tests/unit -k scan` runs the fast
 unit tests with "scan" in their names.
 """

@@ -137,6 +137,11 @@ WITH_A_SPACE = {
     "status": "status --data HERE",
     "workers": "workers add --dry-run --data HERE",
 }
+THAT_SAY_HOW_FAR = {
+    "export": "export 'HERE/all of it.jsonl' --data HERE",
+    "import": "import 'HERE/all of it.jsonl' --data HERE",
+}
+"""These write lines to the standard error although nothing is wrong."""
 """All commands except `serve`, and those on stores that are not served, which other tests cover."""
 
 
@@ -185,11 +190,15 @@ def test_what_is_said_by_a_cluster(cluster: Path, words: str, code: int, text: s
 
 
 def test_every_command_takes_a_path_with_a_space(cluster: Path) -> None:
-    assert {*WITH_A_SPACE, "serve", "doctor", "wal", "keys"} == set(cli.main.commands)
+    assert {*WITH_A_SPACE, *THAT_SAY_HOW_FAR, "serve", "doctor", "wal", "keys"} == set(cli.main.commands)
     run("put k v --data HERE", cluster)
     for name in sorted(WITH_A_SPACE, key="delete".__eq__):
         result = run(WITH_A_SPACE[name], cluster)
         assert (result.exit_code, result.stderr) == (0, ""), name
+    for name, words in THAT_SAY_HOW_FAR.items():
+        result = run(words, cluster)
+        assert result.exit_code == 0, result.stderr
+        assert "all of it.jsonl" in result.stdout, name
 
 
 def failure_of(data: Path, **settings: object) -> str:
