@@ -76,7 +76,7 @@ EXPIRY_MISTAKES: dict[str, Mistake] = {
     "keeps no lease of its clock": Mistake(
         (Patch(write_path, "log_lease", _grant_and_log_nothing), Patch(releases, "ReleaseSpec", _without_clock)),
         needs=("walls jump", "kill worker"),
-        first_seed=374,
+        first_seed=1_874,
     ),
     "shows no clock on the board": Mistake(
         (Patch(WorkerBoard, "show_clock", lambda board, now_ms: None),), needs=("walls jump",), first_seed=32
@@ -87,6 +87,6 @@ EXPIRY_MISTAKES: dict[str, Mistake] = {
     "begins a child by a clock of its own": Mistake(
         (Patch(LocalChanges, "_reach", _reach_nothing), Patch(HybridClock, "has_reached", lambda clock, moment: True)),
         needs=("walls jump",),
-        first_seed=374,
+        first_seed=1_106,
     ),
 }

@@ -429,7 +429,9 @@ MISTAKES: dict[str, Mistake] = {
         first_seed=380,
     ),
     "goes on with jobs after a failed sync": Mistake(
-        (Patch(servers.Maintenance, "_is_final", lambda maintenance, failure: False),), needs=("fail sync",)
+        (Patch(servers.Maintenance, "_is_final", lambda maintenance, failure: False),),
+        needs=("fail sync",),
+        first_seed=82,
     ),
     "applies retries again": Mistake(
         (
@@ -466,7 +468,7 @@ MISTAKES: dict[str, Mistake] = {
     ),
     "bars nothing that was not applied": Mistake((Patch(WritePath, "outcome", _tell_and_bar_nothing),), first_seed=58),
     "drops what was drained while it compacted": Mistake(
-        (Patch(workers.jobs.compact, "_placed", _drop_what_overtook),), first_seed=115
+        (Patch(workers.jobs.compact, "_placed", _drop_what_overtook),), first_seed=177
     ),
     "gives a table of a drain the number of one that is being written": Mistake(
         (Patch(Numbers, "first_from", lambda numbers, number: number),), first_seed=76
@@ -486,7 +488,7 @@ MISTAKES: dict[str, Mistake] = {
     "takes twice for a take that is retried": Mistake(
         (Patch(DedupWindow, "judge", _take_again), Patch(DedupWindow, "note", _note_what_is_newer)),
         needs=("takes",),
-        first_seed=3_378,
+        first_seed=3_547,
     ),
     "does not sync names of log files": Mistake(
         (Patch(servers, "SimFilesystem", ForgetsLogDirectories),), first_seed=3
@@ -547,7 +549,7 @@ MISTAKES: dict[str, Mistake] = {
         (Patch(RouterContact, "_look", _look_as_another),), needs=("kill router", "break connection"), first_seed=2_199
     ),
     "grants at once after a restart of the router": Mistake(
-        (Patch(router.budget, "free_bytes", _grant_at_once),), needs=("kill router",), first_seed=615
+        (Patch(router.budget, "free_bytes", _grant_at_once),), needs=("kill router",), first_seed=853
     ),
     "scans tables while entries are in memory": Mistake((Patch(ReadableRange, "view", _view_whatever_is_in_memory),)),
     "goes on with the scan of a snapshot from other tables": Mistake(
